@@ -1,0 +1,61 @@
+package pglisten
+
+import "encoding/json"
+
+// Watch is a watched table: what rowcast.watch() was told, joined with the live
+// catalogue. Immutable: a reload makes new ones.
+type Watch struct {
+	ID          int32
+	Schema      string
+	Table       string
+	Entity      string   // "message": the events' type prefix and the row's field name
+	TopicColumn string   // "" if the table has none
+	Templates   []string // topic templates, e.g. "topic_{topic_id}"
+	Key         []string // primary key columns in key order
+	Columns     []Column // live, captured columns in table order
+	IncludeOld  bool
+	Unchanged   bool // send updates that changed nothing
+	Derive      []Derive
+}
+
+// Column is a column of a watched table or a field of a composite type.
+type Column struct {
+	Name     string
+	Nullable bool
+	Type     *Type
+}
+
+// Kind says how a value is written on the wire.
+type Kind byte
+
+// The kinds of values. Domains are resolved to their base type.
+const (
+	Text      Kind = iota // whatever Postgres prints, as a JSON string
+	Number                // int2, int4, float4, float8: a JSON number
+	Exact                 // int8, numeric, money: digits as a JSON string
+	Bool                  //
+	JSON                  // json, jsonb: as it is, compacted
+	Timestamp             // timestamptz: RFC 3339 in UTC
+	Bytes                 // bytea: base64
+	Array                 // Elem says of what; any number of dimensions
+	Composite             // Fields, in order
+)
+
+// Type is how a column's values are written on the wire.
+type Type struct {
+	Kind   Kind
+	Name   string // as format_type prints it
+	Elem   *Type
+	Fields []Column
+}
+
+// Derive is one rule of a watch's derived events.
+type Derive struct {
+	Type    string            `json:"type"`
+	On      string            `json:"on"` // "insert", "update" or "delete"
+	Column  string            `json:"column"`
+	Becomes json.RawMessage   `json:"becomes,omitempty"` // on update: changed to this value
+	Equals  json.RawMessage   `json:"equals,omitempty"`  // has this value
+	Changes bool              `json:"changes,omitempty"` // on update: changed to anything
+	Fields  map[string]string `json:"fields,omitempty"`  // payload field → column
+}
