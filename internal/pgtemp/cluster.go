@@ -1,0 +1,301 @@
+package pgtemp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Options says what kind of cluster to start. The zero value is a cluster in a
+// temporary folder, durable, with Postgres's own settings.
+type Options struct {
+	BinDir   string            // folder of the server's binaries; default: what Find finds
+	Dir      string            // folder of the cluster, an earlier one is taken up again; default: a new temporary folder
+	Keep     bool              // Close leaves the folder behind
+	Fast     bool              // gives up durability against a crash of the machine: fsync, synchronous_commit, full_page_writes off
+	Settings map[string]string // further lines of postgresql.conf
+	Logger   *slog.Logger      // default: silent
+}
+
+// StopMode is one of Postgres's three ways to shut down.
+type StopMode int
+
+// The ways to stop, from the most patient to the least.
+const (
+	Smart     StopMode = iota // waits until every client has left
+	Fast                      // ends the clients, writes a checkpoint
+	Immediate                 // ends at once; the next start recovers from the log
+)
+
+func (m StopMode) signal() syscall.Signal {
+	return [...]syscall.Signal{Smart: syscall.SIGTERM, Fast: syscall.SIGINT, Immediate: syscall.SIGQUIT}[m]
+}
+
+const (
+	startTimeout = 60 * time.Second
+	closeTimeout = 20 * time.Second
+	portAttempts = 5
+)
+
+// Cluster is one Postgres server and its data.
+type Cluster struct {
+	bin     string
+	version int
+	dir     string
+	port    int
+	options Options
+	account *account
+	log     *slog.Logger
+	server  *server // nil while stopped
+}
+
+// Start makes a cluster and starts it, or takes up the one that is in
+// Options.Dir. ctx limits the start only. Whatever fails leaves nothing behind.
+func Start(ctx context.Context, o Options) (*Cluster, error) {
+	c, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.create(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	if err := c.startOnFreePort(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// prepare finds the binaries and makes the folder, with nothing in it.
+func prepare(o Options) (*Cluster, error) {
+	bin, err := Find(o.BinDir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{bin: bin, options: o, log: o.Logger}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.version, err = majorVersion(bin); err != nil {
+		return nil, err
+	}
+	if c.account, err = unprivileged(); err != nil {
+		return nil, err
+	}
+	if c.dir, err = makeDir(o.Dir); err != nil {
+		return nil, err
+	}
+	for _, sub := range []string{c.data(), c.run()} {
+		if err := c.account.mkdir(sub); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c, nil
+}
+
+// makeDir makes the cluster's folder. It is open to all, what is in it is not:
+// the server's account must be able to pass.
+func makeDir(dir string) (string, error) {
+	var err error
+	if dir == "" {
+		dir, err = os.MkdirTemp("", "rowcast-pg-")
+		if err == nil {
+			err = os.Chmod(dir, 0o755)
+		}
+	} else if dir, err = filepath.Abs(dir); err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		return "", fmt.Errorf("make the cluster's folder: %w", err)
+	}
+	return dir, nil
+}
+
+// create runs initdb unless the folder holds a cluster already.
+func (c *Cluster) create(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(c.data(), "PG_VERSION")); err == nil {
+		return nil
+	}
+	// The locale C is the one that every system and version has.
+	return c.tool(ctx, "initdb", "-D", c.data(), "-U", "postgres", "--auth=trust",
+		"--encoding=UTF8", "--locale=C", "--no-sync")
+}
+
+// startOnFreePort starts the server on a port that is free. Between finding the
+// port and binding it someone else may take it: then the next one is tried.
+func (c *Cluster) startOnFreePort(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		port, err := freePort(ctx)
+		if err != nil {
+			return err
+		}
+		c.port = port
+		err = c.Start(ctx)
+		if err == nil || attempt == portAttempts || !strings.Contains(err.Error(), "could not bind") {
+			return err
+		}
+	}
+}
+
+func freePort(ctx context.Context) (int, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	return port, listener.Close()
+}
+
+// Start starts a stopped cluster again, on the same port and data. It returns
+// when the server answers.
+func (c *Cluster) Start(ctx context.Context) error {
+	if c.server != nil {
+		return errors.New("start postgres: it is running")
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := c.configure(); err != nil {
+		return err
+	}
+	began := time.Now()
+	s, err := c.account.serve(filepath.Join(c.bin, "postgres"), c.data(), c.logPath())
+	if err != nil {
+		return fmt.Errorf("start postgres: %w", err)
+	}
+	c.server = s
+	if err := c.ready(ctx); err != nil {
+		return errors.Join(fmt.Errorf("start postgres: %w%s", err, s.said()), c.Kill())
+	}
+	c.log.Debug("postgres started", "port", c.port, "version", c.version, "took", time.Since(began))
+	return nil
+}
+
+// ready returns when the server takes a connection.
+func (c *Cluster) ready(ctx context.Context) error {
+	retry := time.NewTicker(20 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		conn, err := pgx.Connect(ctx, c.URL("postgres"))
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-c.server.done:
+			return errors.New("the server ended")
+		case <-ctx.Done():
+			return err
+		case <-retry.C:
+		}
+	}
+}
+
+// URL is the connection string of a database for the superuser postgres.
+func (c *Cluster) URL(database string) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", c.port, database)
+}
+
+// Dir returns the cluster's folder.
+func (c *Cluster) Dir() string { return c.dir }
+
+// Port returns the TCP port on 127.0.0.1, the same from the first start to Close.
+func (c *Cluster) Port() int { return c.port }
+
+// Version returns Postgres's major version.
+func (c *Cluster) Version() int { return c.version }
+
+// Bin returns the folder of the server's binaries.
+func (c *Cluster) Bin() string { return c.bin }
+
+// Stop shuts the server down and keeps the data. It does nothing to a stopped
+// cluster. When ctx ends first, the server is still on its way down.
+func (c *Cluster) Stop(ctx context.Context, mode StopMode) error {
+	if c.server == nil {
+		return nil
+	}
+	if err := c.server.signal(mode.signal()); err != nil {
+		return fmt.Errorf("stop postgres: %w", err)
+	}
+	select {
+	case <-c.server.done:
+		c.server = nil
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop postgres: %w", ctx.Err())
+	}
+}
+
+// Kill ends the server and all its children at once with SIGKILL: a crash. The
+// data stays; Start recovers it.
+func (c *Cluster) Kill() error {
+	if c.server == nil {
+		return nil
+	}
+	if err := c.server.kill(); err != nil {
+		return fmt.Errorf("kill postgres: %w", err)
+	}
+	c.server = nil
+	// The lock files name a process that is gone. Postgres would see that,
+	// unless by now another server has got the same process id.
+	socket := filepath.Join(c.run(), ".s.PGSQL."+strconv.Itoa(c.port))
+	for _, path := range []string{filepath.Join(c.data(), "postmaster.pid"), socket, socket + ".lock"} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("kill postgres: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close stops the server and removes the folder, unless Options.Keep. A second
+// Close does nothing.
+func (c *Cluster) Close() error {
+	mode := Immediate
+	if c.options.Keep {
+		mode = Fast
+	}
+	if c.server != nil {
+		if err := c.server.signal(mode.signal()); err != nil {
+			return fmt.Errorf("stop postgres: %w", err)
+		}
+		select {
+		case <-c.server.done:
+			c.server = nil
+		case <-time.After(closeTimeout):
+			if err := c.Kill(); err != nil {
+				return err
+			}
+		}
+	}
+	if c.options.Keep {
+		return nil
+	}
+	if err := os.RemoveAll(c.dir); err != nil {
+		return fmt.Errorf("remove the cluster: %w", err)
+	}
+	return nil
+}
+
+// tool runs one of Postgres's programs as the server's account. What it printed
+// last becomes the error.
+func (c *Cluster) tool(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
+	c.account.dress(cmd, c.run())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("run %s: %w%s", name, cmp.Or(ctx.Err(), err), tail(out))
+	}
+	return nil
+}
+
+func (c *Cluster) data() string    { return filepath.Join(c.dir, "data") }
+func (c *Cluster) run() string     { return filepath.Join(c.dir, "run") }
+func (c *Cluster) logPath() string { return filepath.Join(c.dir, "postgres.log") }
