@@ -2,11 +2,6 @@
 # set up what they need: on Debian and Ubuntu as root they install it, anywhere
 # else they say what to install.
 
-SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
-.ONESHELL:
-.DELETE_ON_ERROR:
-
 LINT_VERSION := v2.15.0
 LINT := .cache/golangci-lint/$(LINT_VERSION)/golangci-lint
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -23,8 +18,7 @@ demo: ## try it: a throw-away Postgres, the daemon and a page
 
 test: lint ## everything that must be green, on three majors of Postgres
 	@scripts/install-missing postgres cc
-	export ROWCAST_TEST_PG="$$(scripts/test-postgres.mjs)"
-	go test -race -shuffle=on ./...
+	bins="$$(scripts/test-postgres.mjs)" && ROWCAST_TEST_PG="$$bins" go test -race -shuffle=on ./...
 
 lint: $(LINT) ## read the code for faults and for imports against the map
 	$(LINT) run

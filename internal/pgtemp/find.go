@@ -108,14 +108,14 @@ func installCommand() string {
 		return "see https://www.postgresql.org/download/"
 	}
 	defer func() { _ = file.Close() }()
-	var family string // "debian", or "ubuntu debian", or "rocky rhel centos fedora"
+	var family []string // debian; ubuntu debian; rocky rhel centos fedora
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		key, value, _ := strings.Cut(lines.Text(), "=")
 		if key == "ID" || key == "ID_LIKE" {
-			family += " " + strings.Trim(value, `"'`)
+			family = append(family, strings.Fields(strings.Trim(value, `"'`))...)
 		}
 	}
-	return installFor(strings.Fields(family))
+	return installFor(family)
 }
 
 func installFor(family []string) string {
