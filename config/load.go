@@ -21,11 +21,13 @@ const envPrefix = "ROWCAST_"
 // where capture.mode is poll and the polls are all there is.
 const DefaultPollModeInterval = 250 * time.Millisecond
 
-// Flags adds a flag for every setting, named like its key.
-func Flags(set *pflag.FlagSet) {
+// Flags adds a flag for each of the named settings, or for all.
+func Flags(set *pflag.FlagSet, names ...string) {
 	c := Default()
 	for _, k := range keys(&c) {
-		set.String(k.name, k.text(), k.help)
+		if len(names) == 0 || slices.Contains(names, k.name) {
+			set.String(k.name, k.text(), k.help)
+		}
 	}
 }
 
