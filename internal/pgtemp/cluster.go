@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -62,7 +63,8 @@ type Cluster struct {
 }
 
 // Start makes a cluster and starts it, or takes up the one that is in
-// Options.Dir. ctx limits the start only. Whatever fails leaves nothing behind.
+// Options.Dir. ctx limits the start only. A failed start leaves nothing behind,
+// unless Options.Keep.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	c, err := prepare(o)
 	if err != nil {
@@ -148,13 +150,20 @@ func (c *Cluster) startOnFreePort(ctx context.Context) error {
 	}
 }
 
+// freePort returns a port from below those that the kernel gives to outgoing
+// connections (32768 on Linux): while a cluster is stopped, none of these takes
+// its port away.
 func freePort(ctx context.Context) (int, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+	var last error
+	for range 100 {
+		port := 15000 + rand.IntN(15000)
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, listener.Close()
+		}
+		last = err
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
+	return 0, fmt.Errorf("find a free port: %w", last)
 }
 
 // Start starts a stopped cluster again, on the same port and data. It returns
@@ -175,7 +184,9 @@ func (c *Cluster) Start(ctx context.Context) error {
 	}
 	c.server = s
 	if err := c.ready(ctx); err != nil {
-		return errors.Join(fmt.Errorf("start postgres: %w%s", err, s.said()), c.Kill())
+		// Not Kill: the lock files may be those of another server on this folder.
+		c.server = nil
+		return errors.Join(fmt.Errorf("start postgres: %w%s", err, s.said()), s.kill())
 	}
 	c.log.Debug("postgres started", "port", c.port, "version", c.version, "took", time.Since(began))
 	return nil
@@ -256,8 +267,8 @@ func (c *Cluster) Kill() error {
 	return nil
 }
 
-// Close stops the server and removes the folder, unless Options.Keep. A second
-// Close does nothing.
+// Close stops the server and, unless Options.Keep, removes the cluster and then
+// the folder, if nothing else is in it. A second Close does nothing.
 func (c *Cluster) Close() error {
 	mode := Immediate
 	if c.options.Keep {
@@ -279,9 +290,12 @@ func (c *Cluster) Close() error {
 	if c.options.Keep {
 		return nil
 	}
-	if err := os.RemoveAll(c.dir); err != nil {
-		return fmt.Errorf("remove the cluster: %w", err)
+	for _, path := range []string{c.data(), c.run(), c.logPath()} {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("remove the cluster: %w", err)
+		}
 	}
+	_ = os.Remove(c.dir) // fails where someone else keeps things in it
 	return nil
 }
 

@@ -133,6 +133,35 @@ func TestCluster_keep_takes_up_an_earlier_one(t *testing.T) {
 	execute(t, again, "SELECT FROM kept")
 }
 
+func TestCluster_second_server_on_its_folder_is_refused(t *testing.T) {
+	t.Parallel()
+	o := pgtemp.Options{Dir: filepath.Join(openDir(t), "cluster"), Keep: true, Fast: true, BinDir: pgtest.Versions()[0]}
+	c := pgtest.Cluster(t, o)
+	if _, err := pgtemp.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "postmaster.pid") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(c.Dir(), "data", "postmaster.pid")); err != nil {
+		t.Errorf("the first server's lock file: %v", err)
+	}
+	execute(t, c, "SELECT")
+}
+
+func TestCluster_close_leaves_what_is_not_its_own(t *testing.T) {
+	t.Parallel()
+	dir := openDir(t)
+	note := filepath.Join(dir, "note")
+	if err := os.WriteFile(note, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := pgtest.Cluster(t, pgtemp.Options{Dir: dir, Fast: true})
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("left are %v, %v", entries, err)
+	}
+}
+
 func TestCluster_failed_start_says_why_and_leaves_nothing(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(openDir(t), "cluster")

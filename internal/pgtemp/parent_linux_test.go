@@ -1,0 +1,68 @@
+package pgtemp_test
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rowcast/internal/pgtemp"
+	"rowcast/internal/pgtemp/pgtest"
+)
+
+// parentDir tells the test below that it is the parent which dies, and where.
+const parentDir = "ROWCAST_TEST_PARENT_DIR"
+
+func TestCluster_dies_with_its_parent(t *testing.T) {
+	if dir := os.Getenv(parentDir); dir != "" {
+		c, err := pgtemp.Start(t.Context(), pgtemp.Options{BinDir: pgtest.Versions()[0], Dir: dir, Fast: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = os.Stdout.WriteString(c.URL("postgres") + "\n")
+		select {} // until it is killed
+	}
+
+	t.Parallel()
+	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	parent.Env = append(os.Environ(), parentDir+"="+openDir(t))
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	url := strings.TrimSpace(line)
+	if err != nil || !strings.HasPrefix(url, "postgres://") {
+		t.Fatalf("the parent said %q: %v", line, err)
+	}
+	pgtest.Connect(t, url)
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Wait() // killed
+
+	deadline := time.After(20 * time.Second)
+	ask := time.NewTicker(20 * time.Millisecond)
+	defer ask.Stop()
+	for {
+		conn, err := pgx.Connect(t.Context(), url)
+		if err != nil && strings.Contains(err.Error(), "refused") {
+			return
+		}
+		if err == nil {
+			_ = conn.Close(t.Context())
+		}
+		select {
+		case <-ask.C:
+		case <-deadline:
+			t.Fatal("the server outlives its parent")
+		}
+	}
+}
