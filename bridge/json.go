@@ -1,0 +1,371 @@
+package bridge
+
+import (
+	"bytes"
+	"errors"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// errJSON says that text is no JSON, or none that may be sent on. It never
+// holds a piece of the text: rows are not for logs.
+var errJSON = errors.New("invalid JSON")
+
+// maxDepth is how deep JSON may be nested; encoding/json draws the same line.
+const maxDepth = 10_000
+
+// scanner walks JSON text (RFC 8259) once, from its first byte on, and cuts it
+// into values without decoding them. A fault ends every walk and is kept: ask
+// done at the end. Values it has handed out are valid JSON.
+type scanner struct {
+	text  []byte
+	pos   int
+	fault bool
+}
+
+// members yields the members of an object: the name as it is written, with its
+// quotes and escapes, and the text of the value.
+func (s *scanner) members(yield func(name, value []byte) bool) {
+	for first := s.open('{'); s.more('}', first); first = false {
+		name := s.name()
+		value := s.value(1)
+		if s.fault || !yield(name, value) {
+			return
+		}
+	}
+}
+
+// elements yields the text of each element of an array.
+func (s *scanner) elements(yield func(value []byte) bool) {
+	for first := s.open('['); s.more(']', first); first = false {
+		value := s.value(1)
+		if s.fault || !yield(value) {
+			return
+		}
+	}
+}
+
+// done reports whether the text was valid and nothing but space is left of it.
+func (s *scanner) done() bool {
+	s.space()
+	return !s.fault && s.pos == len(s.text)
+}
+
+// validJSON reports whether text is one JSON value, with space around it or not.
+func validJSON(text []byte) bool {
+	s := scanner{text: text}
+	s.space()
+	s.value(0)
+	return s.done() && utf8.Valid(text)
+}
+
+// value steps over one value and returns its text.
+func (s *scanner) value(depth int) []byte {
+	start := s.pos
+	switch s.peek() {
+	case '"':
+		s.quoted()
+	case '{':
+		s.nested('{', '}', depth+1)
+	case '[':
+		s.nested('[', ']', depth+1)
+	case 't':
+		s.word("true")
+	case 'f':
+		s.word("false")
+	case 'n':
+		s.word("null")
+	default:
+		s.number()
+	}
+	return s.text[start:s.pos]
+}
+
+// nested steps over an object or an array.
+func (s *scanner) nested(open, end byte, depth int) {
+	if depth > maxDepth {
+		s.fault = true
+		return
+	}
+	for first := s.open(open); s.more(end, first); first = false {
+		if open == '{' {
+			s.name()
+		}
+		s.value(depth)
+	}
+}
+
+// open steps into an object or array. It is true always, for the sake of the
+// loops that begin with it: the next item is the first.
+func (s *scanner) open(bracket byte) bool {
+	s.space()
+	s.expect(bracket)
+	return true
+}
+
+// more steps to the next item; false behind the closing bracket or at a fault.
+func (s *scanner) more(end byte, first bool) bool {
+	s.space()
+	if s.fault || s.skip(end) {
+		return false
+	}
+	if !first {
+		s.expect(',')
+		s.space()
+	}
+	return !s.fault
+}
+
+// name steps over a member's name and its colon.
+func (s *scanner) name() []byte {
+	start := s.pos
+	s.quoted()
+	name := s.text[start:s.pos]
+	s.space()
+	s.expect(':')
+	s.space()
+	return name
+}
+
+// quoted steps over a string.
+func (s *scanner) quoted() {
+	s.expect('"')
+	for i := s.pos; i < len(s.text); i++ {
+		switch c := s.text[i]; {
+		case c == '"':
+			s.pos = i + 1
+			return
+		case c == '\\':
+			n := escapeLen(s.text[i:])
+			if n == 0 {
+				s.fault = true
+				return
+			}
+			i += n - 1
+		case c < ' ':
+			s.fault = true
+			return
+		}
+	}
+	s.fault = true
+}
+
+// escapeLen returns the length of the escape that text begins with, 0 if it is none.
+func escapeLen(text []byte) int {
+	if len(text) < 2 {
+		return 0
+	}
+	switch text[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if _, ok := hex4(text[2:]); ok {
+			return 6
+		}
+	}
+	return 0
+}
+
+// number steps over a number.
+func (s *scanner) number() {
+	s.skip('-')
+	if !s.skip('0') {
+		s.digits()
+	}
+	if s.skip('.') {
+		s.digits()
+	}
+	if s.skip('e') || s.skip('E') {
+		if !s.skip('+') {
+			s.skip('-')
+		}
+		s.digits()
+	}
+}
+
+// digits steps over one digit or more.
+func (s *scanner) digits() {
+	start := s.pos
+	for s.pos < len(s.text) && '0' <= s.text[s.pos] && s.text[s.pos] <= '9' {
+		s.pos++
+	}
+	if s.pos == start {
+		s.fault = true
+	}
+}
+
+func (s *scanner) word(w string) {
+	if !bytes.HasPrefix(s.text[s.pos:], []byte(w)) {
+		s.fault = true
+		return
+	}
+	s.pos += len(w)
+}
+
+func (s *scanner) space() {
+	for s.pos < len(s.text) {
+		switch s.text[s.pos] {
+		case ' ', '\n', '\r', '\t':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+// peek returns the next byte, 0 (which no value begins with) at the end.
+func (s *scanner) peek() byte {
+	if s.pos < len(s.text) {
+		return s.text[s.pos]
+	}
+	return 0
+}
+
+func (s *scanner) skip(c byte) bool {
+	if s.peek() != c {
+		return false
+	}
+	s.pos++
+	return true
+}
+
+func (s *scanner) expect(c byte) {
+	if !s.skip(c) {
+		s.fault = true
+	}
+}
+
+// appendCompact appends a valid value without the space between its tokens. No
+// token but a string may hold space, and no string a line break: the result is
+// one line.
+func appendCompact(dst, value []byte) []byte {
+	start := 0
+	for i := 0; i < len(value); i++ {
+		switch value[i] {
+		case '"':
+			i += quotedLen(value[i:]) - 1
+		case ' ', '\n', '\r', '\t':
+			dst = append(dst, value[start:i]...)
+			start = i + 1
+		}
+	}
+	return append(dst, value[start:]...)
+}
+
+// quotedLen returns the length of the valid string that text begins with.
+func quotedLen(text []byte) int {
+	for i := 1; ; i++ {
+		switch text[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
+		}
+	}
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends text as a JSON string, escaping what must be escaped and
+// nothing else, as Postgres does.
+func appendString[T string | []byte](dst []byte, text T) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := range len(text) {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, text[start:i]...)
+		start = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\b':
+			dst = append(dst, `\b`...)
+		case '\f':
+			dst = append(dst, `\f`...)
+		case '\n':
+			dst = append(dst, `\n`...)
+		case '\r':
+			dst = append(dst, `\r`...)
+		case '\t':
+			dst = append(dst, `\t`...)
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	dst = append(dst, text[start:]...)
+	return append(dst, '"')
+}
+
+// appendUnquoted appends what a valid JSON string says. Half a surrogate pair
+// becomes U+FFFD, as in encoding/json.
+func appendUnquoted(dst, quoted []byte) []byte {
+	text := quoted[1 : len(quoted)-1]
+	for {
+		plain := bytes.IndexByte(text, '\\')
+		if plain < 0 {
+			return append(dst, text...)
+		}
+		dst = append(dst, text[:plain]...)
+		text = text[plain:]
+		n := escapeLen(text)
+		switch text[1] {
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'u':
+			r, _ := hex4(text[2:])
+			if utf16.IsSurrogate(r) {
+				r = lowSurrogate(r, text[n:], &n)
+			}
+			dst = utf8.AppendRune(dst, r)
+		default:
+			dst = append(dst, text[1])
+		}
+		text = text[n:]
+	}
+}
+
+// lowSurrogate joins the high surrogate with the low one that rest begins with,
+// and adds its length to n; U+FFFD if there is none.
+func lowSurrogate(high rune, rest []byte, n *int) rune {
+	if !bytes.HasPrefix(rest, []byte(`\u`)) {
+		return utf8.RuneError
+	}
+	low, _ := hex4(rest[2:])
+	r := utf16.DecodeRune(high, low)
+	if r != utf8.RuneError {
+		*n += 6
+	}
+	return r
+}
+
+// hex4 reads the four hexadecimal digits that text begins with.
+func hex4(text []byte) (r rune, ok bool) {
+	if len(text) < 4 {
+		return 0, false
+	}
+	for _, c := range text[:4] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}

@@ -1,0 +1,120 @@
+package bridge
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"rowcast/pglisten"
+)
+
+// column is a column of a row, ready to be read and written.
+type column struct {
+	name string
+	key  []byte // the name as a JSON string
+	typ  *pglisten.Type
+	// hidden columns are read, for topics and derived events, but not shown.
+	hidden bool
+}
+
+// columns are the columns of a watched table, or the wanted fields of a
+// channel's payload.
+type columns []column
+
+// add appends a column.
+func (cs columns) add(name string, typ *pglisten.Type, hidden bool) columns {
+	return append(cs, column{name: name, key: appendString(nil, name), typ: typ, hidden: hidden})
+}
+
+// at returns the index of the column of that name, -1 if there is none.
+func (cs columns) at(name string) int {
+	for i := range cs {
+		if cs[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// row is a row as JSON values, by column; nil where the row does not say.
+type row [][]byte
+
+// has reports whether the row says something else than NULL about the column.
+func (r row) has(column int) bool {
+	return column >= 0 && r[column] != nil && !isNull(r[column])
+}
+
+// read cuts a row's JSON into its values, into r's memory. Columns it does not
+// know (dropped or renamed meanwhile) are left out. It makes sure of all that
+// is passed on unread: valid JSON, valid UTF-8.
+func (cs columns) read(text []byte, r row) (row, error) {
+	r = append(r[:0], make(row, len(cs))...)
+	if !utf8.Valid(text) {
+		return r, errJSON
+	}
+	next := 0
+	s := scanner{text: text}
+	for name, value := range s.members {
+		if i := cs.written(name, next); i >= 0 {
+			r[i] = value
+			next = i + 1
+		}
+	}
+	if !s.done() {
+		return r, errJSON
+	}
+	return r, nil
+}
+
+// written returns the index of the column whose name is written so, -1 if there
+// is none. Postgres writes the columns in their order: it is nearly always the
+// one expected.
+func (cs columns) written(name []byte, expected int) int {
+	if expected < len(cs) && bytes.Equal(cs[expected].key, name) {
+		return expected
+	}
+	for i := range cs {
+		if bytes.Equal(cs[i].key, name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// appendRow appends the row as an object of the given columns, cut or whole.
+func appendRow(dst []byte, cs columns, r row, show []int, truncated bool) []byte {
+	dst = append(dst, '{')
+	first := true
+	for _, i := range show {
+		if r[i] == nil {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(dst, cs[i].key...)
+		dst = append(dst, ':')
+		dst = appendShown(dst, r[i], cs[i].typ, truncated)
+	}
+	return append(dst, '}')
+}
+
+// appendShown appends a value, cut or whole.
+func appendShown(dst, value []byte, t *pglisten.Type, truncated bool) []byte {
+	start := len(dst)
+	dst = appendValue(dst, value, t)
+	if truncated {
+		dst = cut(dst, start)
+	}
+	return dst
+}
+
+// appendOnce appends s unless it is there.
+func appendOnce(list []string, s string) []string {
+	for _, have := range list {
+		if have == s {
+			return list
+		}
+	}
+	return append(list, s)
+}
