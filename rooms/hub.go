@@ -1,9 +1,12 @@
 package rooms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
 
 	"rowcast/internal/snapshot"
@@ -47,16 +50,55 @@ type Options struct {
 
 // Hub fans events out to its subscribers and keeps the newest for replay.
 // Its methods may be called by any goroutine.
-type Hub struct{}
+type Hub struct {
+	o     Options
+	start time.Time
+
+	mu          sync.RWMutex
+	closed      bool
+	epoch       string
+	snapshot    snapshot.Snapshot // what was published in whole batches
+	cursor      string            // both, as clients see them
+	history     history
+	rooms       map[string]*room
+	memberships int
+	subscribers []*Subscriber
+
+	polls    sync.Mutex
+	nextPoll *poll         // the one that who asks now will wait for
+	polling  chan struct{} // holds a token while Options.Refresh is called
+
+	counters
+}
 
 // New returns an empty hub. Reset gives it its first cursor.
-func New(o Options) *Hub { panic("soon") }
+func New(o Options) *Hub {
+	o.HistoryBytes = cmp.Or(o.HistoryBytes, DefaultHistoryBytes)
+	o.HistoryAge = cmp.Or(o.HistoryAge, DefaultHistoryAge)
+	o.Lookback = cmp.Or(o.Lookback, DefaultLookback)
+	o.Heartbeat = cmp.Or(o.Heartbeat, DefaultHeartbeat)
+	o.Spread = cmp.Or(o.Spread, DefaultSpread)
+	o.JoinWait = cmp.Or(o.JoinWait, DefaultJoinWait)
+	o.QueueBytes = cmp.Or(o.QueueBytes, DefaultQueueBytes)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	h := &Hub{
+		o:       o,
+		start:   time.Now(),
+		rooms:   map[string]*room{},
+		history: history{limit: o.HistoryBytes, age: o.HistoryAge},
+		polling: make(chan struct{}, 1),
+	}
+	h.history.reset(snapshot.Snapshot{}, 0)
+	h.resyncs = map[Reason]uint64{}
+	return h
+}
 
-// Run does what time demands: it drops history by age and sends $ping to quiet
-// subscribers, until ctx ends.
-func (h *Hub) Run(ctx context.Context) error { panic("soon") }
+// now is the hub's clock: monotonic.
+func (h *Hub) now() time.Duration { return time.Since(h.start) }
 
-// Reset begins an epoch. Everything published before is void.
+// Reset is the beginning of an epoch.
 type Reset struct {
 	Epoch    string
 	Snapshot snapshot.Snapshot // the first cursor
@@ -65,38 +107,132 @@ type Reset struct {
 	Restart  bool              // subscribers exist that saw another epoch: each gets a $resync
 }
 
-// Reset begins an epoch.
-func (h *Hub) Reset(r Reset) { panic("soon") }
+// Reset begins an epoch. Everything published before is void, what still waits
+// in queues too.
+func (h *Hub) Reset(r Reset) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	h.epoch, h.snapshot = r.Epoch, r.Snapshot
+	h.cursor = snapshot.Cursor{Epoch: r.Epoch, Snapshot: r.Snapshot}.Encode()
+	h.history.reset(r.Floor, now)
+	for _, item := range r.History {
+		// What was read at once would get one mark, and the first item dropped
+		// expire every cursor. Cut at the highest xid so far it is as good.
+		if !h.history.top.Visible(item.XID) {
+			h.history.advance(r.Snapshot.Below(item.XID + 1))
+		}
+		h.history.add(item, h.cursor, now)
+		h.history.evict(now)
+	}
+	h.history.advance(r.Snapshot)
+	if !r.Restart {
+		return
+	}
+	e := h.history.add(Item{Topics: []string{"*"}, Reason: SourceGap}, h.cursor, now)
+	for _, s := range h.subscribers {
+		s.restart()
+	}
+	h.deliver(e)
+}
 
 // Publish hands a piece of a batch to the members of its rooms. It never waits
 // for any of them.
-func (h *Hub) Publish(b Batch) { panic("soon") }
+func (h *Hub) Publish(b Batch) {
+	now := h.now()
+	for i := range b.Items {
+		h.publish(b.Items[i], b.Snapshot, now)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.history.advance(b.Snapshot)
+	if !b.Partial && h.snapshot.Within(b.Snapshot) {
+		h.snapshot = b.Snapshot
+		h.cursor = snapshot.Cursor{Epoch: h.epoch, Snapshot: b.Snapshot}.Encode()
+	}
+}
+
+// publish takes the lock for one item: a long batch in a large room keeps
+// nobody waiting longer than that.
+func (h *Hub) publish(item Item, s snapshot.Snapshot, now time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.history.advance(s)
+	e := h.history.add(item, h.cursor, now)
+	h.published++
+	h.deliver(e)
+	h.history.evict(now)
+}
+
+// deliver hands an entry to the members of its rooms.
+func (h *Hub) deliver(e *entry) {
+	for _, t := range e.Topics {
+		if e.Reason == "" || !strings.Contains(t, "*") {
+			h.deliverTo(h.rooms[t], e)
+			continue
+		}
+		for topic, r := range h.rooms {
+			if matches(t, topic) {
+				h.deliverTo(r, e)
+			}
+		}
+	}
+}
+
+func (h *Hub) deliverTo(r *room, e *entry) {
+	if r == nil {
+		return
+	}
+	for _, m := range r.members {
+		if m.sub.push(e) {
+			h.delivered++
+		}
+	}
+}
 
 // Subscribe adds a subscriber. ErrClosed after Close.
-func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) { panic("soon") }
+func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	s := &Subscriber{
+		hub:     h,
+		level:   o.Level,
+		joining: make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1),
+		topics:  map[string]*membership{},
+		index:   len(h.subscribers),
+		given:   h.now(),
+	}
+	h.subscribers = append(h.subscribers, s)
+	return s, nil
+}
+
+// remove takes a subscriber off the list; twice does nothing.
+func (h *Hub) remove(s *Subscriber) {
+	if s.index < 0 {
+		return
+	}
+	end := len(h.subscribers) - 1
+	last := h.subscribers[end]
+	h.subscribers[s.index], last.index = last, s.index
+	h.subscribers[end] = nil
+	h.subscribers = h.subscribers[:end]
+	s.index = -1
+}
 
 // Close refuses new subscribers; those there are stay.
-func (h *Hub) Close() { panic("soon") }
+func (h *Hub) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+}
 
 // Cursor resumes after all that was published in whole batches.
-func (h *Hub) Cursor() string { panic("soon") }
-
-// Stats returns the hub's figures.
-func (h *Hub) Stats() Stats { panic("soon") }
-
-// Stats are a hub's figures: gauges first, then counters since New.
-type Stats struct {
-	Rooms        int
-	Subscribers  int
-	Memberships  int
-	QueuedBytes  int64
-	HistoryBytes int64
-	HistoryItems int
-	HistoryAge   time.Duration // of the oldest item
-
-	Published uint64 // items
-	Delivered uint64 // items handed to subscribers live, once for each
-	Replayed  uint64 // events sent from the history
-	Overflows uint64 // times a subscriber's queue was full
-	Resyncs   map[Reason]uint64
+func (h *Hub) Cursor() string {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.cursor
 }

@@ -1,0 +1,211 @@
+package rooms
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"rowcast/internal/snapshot"
+)
+
+// JoinRequest asks for topics. The names are valid and the client may have
+// them; what it may not have is in Denied.
+type JoinRequest struct {
+	Ref      json.RawMessage
+	Topics   []string
+	Denied   map[string]Denial
+	Since    *string        // a cursor, as the client sent it
+	Lookback *time.Duration // never together with Since; clamped to Options.Lookback
+}
+
+// Join makes the subscriber a member of the topics and queues what the client
+// is told, in its exact place between the events: the replay it asked for,
+// $joined (Library only), $resync for what could not be replayed.
+//
+// It waits only for a cursor from an instance that is ahead, at most
+// Options.JoinWait; then the topics are denied as unavailable, and at the other
+// levels, which have no $joined, nothing is joined and ErrUnavailable returned.
+// Joins of one subscriber are answered one after the other. The error is
+// otherwise that of ctx, or Err of a closed subscriber.
+func (s *Subscriber) Join(ctx context.Context, r JoinRequest) error {
+	select {
+	case s.joining <- struct{}{}:
+		defer func() { <-s.joining }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	var since *snapshot.Cursor // nil: none, or none of ours
+	if r.Since != nil {
+		if c, err := snapshot.DecodeCursor(*r.Since); err == nil {
+			since = &c
+		}
+	}
+	if since != nil && s.hub.ahead(*since) {
+		if err := s.hub.refresh(ctx); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if s.level != Library {
+				return ErrUnavailable
+			}
+			r = r.refused(Unavailable, "the database cannot be asked now, try again")
+		}
+	}
+	return s.join(r, since)
+}
+
+// refused is the request with all its topics denied.
+func (r JoinRequest) refused(code Code, message string) JoinRequest {
+	denied := maps.Clone(r.Denied)
+	if denied == nil {
+		denied = map[string]Denial{}
+	}
+	for _, t := range r.Topics {
+		denied[t] = Denial{code, message}
+	}
+	r.Topics, r.Denied = nil, denied
+	return r
+}
+
+// join is the moment of joining: under the hub's lock there is no event between
+// the replay's last and the first live one.
+func (s *Subscriber) join(r JoinRequest, since *snapshot.Cursor) error {
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	var topics []string
+	for _, t := range r.Topics {
+		if !slices.Contains(topics, t) {
+			topics = append(topics, t)
+			h.enter(s, t)
+		}
+	}
+	if r.Since == nil && r.Lookback == nil {
+		s.enqueueAll(s.appendJoined(nil, r.Ref, Joined{Topics: topics, Denied: r.Denied, Cursor: h.cursor}))
+		return nil
+	}
+	sp := &span{to: h.history.seq, cursor: h.cursor, join: &replay{ref: r.Ref, topics: topics, denied: r.Denied}}
+	var missed Reason
+	if r.Since != nil {
+		sp.next, missed = h.answerable(since)
+		if since != nil {
+			sp.join.since = &since.Snapshot
+		}
+	} else {
+		cut := h.now() - min(max(*r.Lookback, 0), h.o.Lookback)
+		var complete bool
+		if sp.next, complete = h.history.after(cut); !complete {
+			missed = HistoryGap
+		}
+	}
+	switch {
+	case len(topics) == 0:
+		s.enqueueAll(s.answer(nil, sp, ""))
+	case missed != "":
+		s.enqueueAll(s.answer(nil, sp, missed))
+	default:
+		s.enqueueSpan(sp)
+	}
+	return nil
+}
+
+// enqueueSpan queues a join's replay, or its answer when there is nothing to
+// replay.
+func (s *Subscriber) enqueueSpan(sp *span) {
+	if frames, ended := s.replay(nil, sp, 0); ended {
+		s.enqueueAll(frames)
+		return
+	}
+	s.settle()
+	s.append(element{span: sp})
+}
+
+// enqueueAll queues frames of the subscriber's own. Both locks are held.
+func (s *Subscriber) enqueueAll(frames []Frame) {
+	for _, f := range frames {
+		s.enqueue(f)
+	}
+}
+
+// ahead reports whether the cursor has seen what this instance has not read.
+func (h *Hub) ahead(c snapshot.Cursor) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return c.Epoch == h.epoch && h.history.floor.Within(c.Snapshot) && !c.Snapshot.Within(h.snapshot)
+}
+
+// answerable returns the first item that the cursor may not have seen, or the
+// reason why the history cannot say.
+func (h *Hub) answerable(c *snapshot.Cursor) (next uint64, missed Reason) {
+	switch {
+	case c == nil || c.Epoch != h.epoch:
+		return 0, CursorForeign
+	case !h.history.floor.Within(c.Snapshot):
+		return 0, CursorExpired
+	case !c.Snapshot.Within(h.snapshot):
+		return 0, CursorForeign
+	}
+	return h.history.unseen(c.Snapshot), ""
+}
+
+// poll is one call of Options.Refresh.
+type poll struct {
+	done      chan struct{}
+	err       error
+	abandoned bool // who made the call gave up: no answer for the others
+}
+
+// refresh has the log read once more. Those who ask at the same time share a
+// reading; one that began before they asked may have come too early for them.
+func (h *Hub) refresh(ctx context.Context) error {
+	if h.o.Refresh == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.o.JoinWait)
+	defer cancel()
+	for {
+		h.polls.Lock()
+		p := h.nextPoll
+		mine := p == nil
+		if mine {
+			p = &poll{done: make(chan struct{})}
+			h.nextPoll = p
+		}
+		h.polls.Unlock()
+		if mine {
+			h.run(ctx, p)
+		}
+		select {
+		case <-p.done:
+			if !p.abandoned || ctx.Err() != nil {
+				return p.err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// run makes the poll when the one before it has ended.
+func (h *Hub) run(ctx context.Context, p *poll) {
+	defer close(p.done)
+	select {
+	case h.polling <- struct{}{}:
+		defer func() { <-h.polling }()
+	case <-ctx.Done():
+	}
+	h.polls.Lock()
+	h.nextPoll = nil
+	h.polls.Unlock()
+	if p.err = ctx.Err(); p.err == nil {
+		p.err = h.o.Refresh(ctx)
+	}
+	p.abandoned = ctx.Err() != nil
+}

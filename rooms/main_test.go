@@ -1,0 +1,142 @@
+package rooms
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"rowcast/internal/snapshot"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fixture is a hub whose transactions have the xids 1, 2, 3, … and one event
+// each, called by its xid.
+type fixture struct {
+	t   testing.TB
+	hub *Hub
+	xid uint64 // of the last transaction
+}
+
+// setup returns a hub that has read everything below xid 1.
+func setup(t testing.TB, o Options) *fixture {
+	h := New(o)
+	h.Reset(Reset{Epoch: "e1", Snapshot: snapshot.New(1), Floor: snapshot.New(1)})
+	return &fixture{t: t, hub: h}
+}
+
+// cursorAt resumes after the transactions up to xid, without those in progress.
+func cursorAt(xid uint64, inProgress ...uint64) string {
+	return snapshot.Cursor{Epoch: "e1", Snapshot: snapshot.New(xid+1, inProgress...)}.Encode()
+}
+
+// event is the event of a transaction.
+func event(xid uint64, topics ...string) Item {
+	return Item{Topics: topics, Data: fmt.Appendf(nil, `{"type":"t","payload":{},"id":"%d"}`, xid), Cursor: cursorAt(xid), XID: xid}
+}
+
+// publish publishes the next n transactions, each in a batch of its own.
+func (f *fixture) publish(n int, topics ...string) {
+	for range n {
+		f.xid++
+		f.hub.Publish(Batch{Items: []Item{event(f.xid, topics...)}, Snapshot: snapshot.New(f.xid + 1)})
+	}
+}
+
+// resync publishes a resync as the next transaction.
+func (f *fixture) resync(reason Reason, topics ...string) {
+	f.xid++
+	f.hub.Publish(Batch{
+		Items:    []Item{{Topics: topics, Reason: reason, Cursor: cursorAt(f.xid), XID: f.xid}},
+		Snapshot: snapshot.New(f.xid + 1),
+	})
+}
+
+// subscribe adds a subscriber that is closed with the test.
+func (f *fixture) subscribe(level Level) *Subscriber {
+	s, err := f.hub.Subscribe(SubscriberOptions{Level: level})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { s.Close(ErrClosed) })
+	return s
+}
+
+// member adds a plain subscriber of the topics.
+func (f *fixture) member(topics ...string) *Subscriber {
+	s := f.subscribe(Plain)
+	f.join(s, JoinRequest{Topics: topics})
+	return s
+}
+
+func (f *fixture) join(s *Subscriber, r JoinRequest) {
+	f.t.Helper()
+	if err := s.Join(f.t.Context(), r); err != nil {
+		f.t.Fatalf("join: %v", err)
+	}
+}
+
+// frames returns everything that waits, in words.
+func (f *fixture) frames(s *Subscriber) string {
+	var words []string
+	for {
+		frames, err := s.take(nil)
+		if err != nil || len(frames) == 0 {
+			return strings.Join(words, " ")
+		}
+		for _, frame := range frames {
+			words = append(words, word(f.t, frame))
+		}
+	}
+}
+
+// word is a frame in short: an event's id, or what a control frame says.
+func word(t testing.TB, f Frame) string {
+	var m struct {
+		Type    string
+		ID      string
+		Payload struct {
+			Topics    []string
+			Denied    map[string]Denial
+			Replayed  int
+			Recovered *bool
+			Reason    string
+			Cursor    string
+		}
+	}
+	if err := json.Unmarshal(f.Data, &m); err != nil {
+		t.Fatalf("frame %q: %v", f.Data, err)
+	}
+	p := m.Payload
+	switch m.Type {
+	case "t":
+		return m.ID
+	case "$resync":
+		return fmt.Sprintf("resync(%s %s)", strings.Join(p.Topics, ","), p.Reason)
+	case "$joined":
+		w := "joined(" + strings.Join(p.Topics, ",")
+		for topic, d := range p.Denied {
+			w += fmt.Sprintf(" %s:%s", topic, d.Code)
+		}
+		if p.Recovered != nil {
+			w += fmt.Sprintf(" replayed=%d recovered=%t", p.Replayed, *p.Recovered)
+		}
+		return w + ")"
+	}
+	return m.Type
+}
+
+func (f *fixture) want(s *Subscriber, want string) {
+	f.t.Helper()
+	if got := f.frames(s); got != want {
+		f.t.Errorf("frames\n got: %s\nwant: %s", got, want)
+	}
+}
+
+func since(cursor string) *string { return &cursor }
+
+func lookback(d time.Duration) *time.Duration { return &d }

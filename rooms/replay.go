@@ -1,0 +1,177 @@
+package rooms
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+
+	"rowcast/internal/snapshot"
+)
+
+// span is a stretch of the history in a subscriber's queue: it stands for what
+// an endless queue would hold there. Without a join it catches up with what
+// overflowed; with one it is that join's replay, and its answer.
+type span struct {
+	next   uint64 // the first item that is for the subscriber and was not sent
+	to     uint64 // the last item; MaxUint64 while the span is open: to the newest
+	cursor string // resumes after the span's last item; set when it is not open
+	told   bool   // a $resync before it covers it
+	join   *replay
+}
+
+// replay is a join that is being answered.
+type replay struct {
+	ref    json.RawMessage
+	topics []string
+	denied map[string]Denial
+	since  *snapshot.Snapshot // send only what it does not see; nil for lookback
+	sent   int
+	lost   bool // a $resync behind it covers it
+}
+
+// wants reports whether the replay is to send the entry. What nothing durable
+// stands behind is live only.
+func (r *replay) wants(e *entry) bool {
+	return e.XID != 0 && (r.since == nil || !r.since.Visible(e.XID))
+}
+
+// replay appends what the span still holds to buf, up to budget bytes or a
+// little more, and reports whether the span came to its end. Both locks are
+// held.
+func (s *Subscriber) replay(buf []Frame, sp *span, budget int) (_ []Frame, ended bool) {
+	switch h := &s.hub.history; {
+	case sp.told:
+		return buf, true
+	case sp.join != nil && sp.join.lost:
+		return s.answer(buf, sp, SourceGap), true
+	case sp.next > h.seq: // nothing to send but the answer
+		return s.answer(buf, sp, ""), true
+	case !h.holds(sp.next) && sp.join != nil:
+		return s.answer(buf, sp, HistoryGap), true
+	case !h.holds(sp.next):
+		return s.passedOver(buf, sp), true
+	}
+	s.given = s.hub.now()
+	trails := s.trails(sp)
+	for e := trails.next(); e != nil && e.seq <= sp.to; e = trails.next() {
+		if sp.join != nil && !sp.join.wants(e) {
+			continue
+		}
+		if budget <= 0 {
+			sp.next = e.seq
+			return buf, false
+		}
+		before := len(buf)
+		buf = s.appendEntry(buf, e, sp.join)
+		for _, f := range buf[before:] {
+			budget -= len(f.Data)
+			if f.Kind == Event {
+				s.hub.replayed.Add(1)
+				if sp.join != nil {
+					sp.join.sent++
+				}
+			}
+		}
+	}
+	return s.answer(buf, sp, ""), true
+}
+
+// trails are the parts of the history that may concern the span.
+func (s *Subscriber) trails(sp *span) merge {
+	h := &s.hub.history
+	trails := merge{h.resyncs.from(sp.next)}
+	if sp.join == nil {
+		for t, m := range s.topics {
+			trails = append(trails, h.topics[t].from(max(sp.next, m.from)))
+		}
+		return trails
+	}
+	for _, t := range sp.join.topics {
+		if s.topics[t] != nil {
+			trails = append(trails, h.topics[t].from(sp.next))
+		}
+	}
+	return trails
+}
+
+// appendEntry appends the frame an entry is for this subscriber, if it is one
+// at all: a resync names only topics that it is in. Both locks are held for a
+// resync.
+func (s *Subscriber) appendEntry(buf []Frame, e *entry, r *replay) []Frame {
+	if e.Reason == "" {
+		return append(buf, Frame{Kind: Event, Data: e.Data, Cursor: e.Cursor})
+	}
+	var topics []string
+	for t, m := range s.topics {
+		mine := m.from <= e.seq
+		if r != nil {
+			mine = slices.Contains(r.topics, t)
+		}
+		if mine && slices.ContainsFunc(e.Topics, func(p string) bool { return matches(p, t) }) {
+			topics = append(topics, t)
+		}
+	}
+	return s.appendResync(buf, topics, e.Reason, e.resume)
+}
+
+// appendResync appends a $resync, unless it concerns no topic.
+func (s *Subscriber) appendResync(buf []Frame, topics []string, reason Reason, cursor string) []Frame {
+	if len(topics) == 0 {
+		return buf
+	}
+	slices.Sort(topics)
+	s.hub.countResync(reason)
+	return append(buf, Frame{
+		Kind:   Resync,
+		Data:   ResyncFrame(topics, reason, s.hub.o.Spread, cursor),
+		Cursor: cursor,
+	})
+}
+
+// passedOver appends the one $resync for a span whose events the history has
+// dropped, and for those behind it that lost theirs too.
+func (s *Subscriber) passedOver(buf []Frame, sp *span) []Frame {
+	last := sp
+	for _, e := range s.queue {
+		if e.span != nil && e.span != sp && e.span.join == nil && !s.hub.history.holds(e.span.next) {
+			e.span.told = true
+			last = e.span
+		}
+	}
+	to, cursor := last.to, last.cursor
+	if to == math.MaxUint64 {
+		to, cursor = s.hub.history.seq, s.hub.cursor
+	}
+	var topics []string
+	for t, m := range s.topics {
+		if m.from <= to {
+			topics = append(topics, t)
+		}
+	}
+	return s.appendResync(buf, topics, SlowConsumer, cursor)
+}
+
+// answer appends what ends a join's replay: $joined, and $resync when missed
+// says why the replay was not complete. A span that catches up ends silently.
+func (s *Subscriber) answer(buf []Frame, sp *span, missed Reason) []Frame {
+	r := sp.join
+	if r == nil {
+		return buf
+	}
+	recovered := missed == ""
+	buf = s.appendJoined(buf, r.ref, Joined{
+		Topics: r.topics, Denied: r.denied, Replayed: r.sent, Recovered: &recovered, Cursor: sp.cursor,
+	})
+	if recovered || r.lost {
+		return buf
+	}
+	return s.appendResync(buf, slices.Clone(r.topics), missed, sp.cursor)
+}
+
+// appendJoined appends $joined at the level that has it.
+func (s *Subscriber) appendJoined(buf []Frame, ref json.RawMessage, j Joined) []Frame {
+	if s.level != Library {
+		return buf
+	}
+	return append(buf, Frame{Kind: Control, Data: JoinedFrame(ref, j), Cursor: j.Cursor})
+}
