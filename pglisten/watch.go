@@ -16,6 +16,8 @@ type Watch struct {
 	IncludeOld  bool
 	Unchanged   bool // send updates that changed nothing
 	Derive      []Derive
+
+	known map[string]bool // every column of the table, captured or not
 }
 
 // Column is a column of a watched table or a field of a composite type.

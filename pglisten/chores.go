@@ -1,0 +1,107 @@
+package pglisten
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"rowcast/internal/snapshot"
+)
+
+const (
+	choreInterval  = 10 * time.Second
+	rotateInterval = time.Minute
+	rotateTimeout  = 30 * time.Second
+)
+
+// chores is the second goroutine of Run: it looks after the watched tables and
+// rotates the log, so that the reader never waits for either.
+type chores struct {
+	s       *Source
+	aside   aside
+	seen    snapshot.Snapshot // the reader's cursor at …
+	seenAt  time.Time         // … this time
+	rotated time.Time         // a slot, by the monotonic clock
+}
+
+func newChores(s *Source) *chores {
+	return &chores{s: s, aside: aside{s: s}}
+}
+
+// run works until ctx is done. What fails is tried again at the next tick.
+func (c *chores) run(ctx context.Context) {
+	tick := time.NewTicker(choreInterval)
+	defer tick.Stop()
+	defer c.aside.close()
+	for {
+		if err := c.inspect(ctx); err != nil && ctx.Err() == nil {
+			c.s.log.Warn("watches not inspected", "err", err)
+		}
+		if err := c.rotate(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			c.s.log.Warn("log not rotated", "err", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// inspect loads the watches for the reader to compare.
+func (c *chores) inspect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
+	defer cancel()
+	conn, err := c.aside.use(ctx)
+	if err != nil {
+		return err
+	}
+	fresh, err := loadCatalogue(ctx, conn)
+	if err != nil {
+		return err
+	}
+	c.s.mail.leave(fresh)
+	var usage float64
+	if err := conn.QueryRow(ctx, "SELECT pg_notification_queue_usage()").Scan(&usage); err != nil {
+		return fmt.Errorf("ask for notify queue: %w", err)
+	}
+	c.s.stats.edit(func(s *Stats) { s.QueueUsage = usage })
+	return nil
+}
+
+// rotate empties a slot of the log that everything at least a minute ago had
+// been read of. A clock of the database that jumps must not empty one slot after
+// the other: one per slot's length, by our own clock.
+func (c *chores) rotate(ctx context.Context, now time.Time) error {
+	if now.Sub(c.seenAt) < rotateInterval {
+		return nil
+	}
+	seen, first := c.seen, c.seenAt.IsZero()
+	c.seen, c.seenAt = c.s.stats.position(), now
+	if first {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, rotateTimeout)
+	defer cancel()
+	conn, err := c.aside.use(ctx)
+	if err != nil {
+		return err
+	}
+	var retention int64
+	if err := conn.QueryRow(ctx, "SELECT rowcast.retention_ms()").Scan(&retention); err != nil {
+		return fmt.Errorf("ask for retention: %w", err)
+	}
+	if !c.rotated.IsZero() && now.Sub(c.rotated) < time.Duration(retention)*time.Millisecond/8 {
+		return nil
+	}
+	var outcome string
+	if err := conn.QueryRow(ctx, "SELECT rowcast.rotate($1::text::pg_snapshot)", seen.String()).Scan(&outcome); err != nil {
+		return fmt.Errorf("rotate: %w", err)
+	}
+	c.s.log.Debug("log rotation", "outcome", outcome)
+	if outcome == "rotated" {
+		c.rotated = now
+		c.s.stats.edit(func(s *Stats) { s.Rotated++ })
+	}
+	return nil
+}

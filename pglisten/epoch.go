@@ -1,0 +1,196 @@
+package pglisten
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"rowcast/internal/snapshot"
+)
+
+// askState reads, after every connect and before the first poll, whose log this
+// is and since when nobody looked.
+const askState = `SELECT (SELECT e.epoch FROM rowcast.epoch e WHERE e.identity = rowcast.current_identity()),
+       pg_sequence_last_value('rowcast.doorbell'),
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+       rowcast.retention_ms()`
+
+// begin brings sink up to date on a new connection: with a Reset at the start
+// and where the log is another one, else from the cursor held.
+func (r *reader) begin(ctx context.Context) error {
+	var epoch *string
+	var doorbell *int64
+	var clock, retention int64
+	err := r.conn.QueryRow(ctx, askState).Scan(&epoch, &doorbell, &clock, &retention)
+	if err != nil {
+		return schemaError(fmt.Errorf("read epoch: %w", err))
+	}
+	r.s.stats.connected(true)
+	r.bell = bell{tempo: r.s.tempo, backstop: r.s.o.PollInterval, polling: r.s.o.Mode == Poll}
+	fresh, err := loadCatalogue(ctx, r.conn)
+	if err != nil {
+		return err
+	}
+	r.exchange(fresh)
+	abandoned := doorbell == nil || clock-max(*doorbell, -*doorbell) > retention
+	if err := r.obey(ctx, order{set: setNow, settle: true}); err != nil {
+		return err
+	}
+	if abandoned {
+		// Writers logged nothing; those still open may go on so.
+		if err := r.awaitBarrier(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.lost(ctx); err != nil {
+		return err
+	}
+	switch {
+	case abandoned || epoch == nil:
+		return r.newEpoch(ctx)
+	case !r.began || *epoch != r.epoch:
+		r.epoch = *epoch
+		_, err := r.load(ctx, r.began)
+		return err
+	}
+	return nil
+}
+
+// newEpoch begins where the log holds nothing that clients could go on from.
+func (r *reader) newEpoch(ctx context.Context) error {
+	var epoch, text string
+	err := r.conn.QueryRow(ctx, "SELECT epoch, snapshot::text FROM rowcast.new_epoch()").Scan(&epoch, &text)
+	if err != nil {
+		return fmt.Errorf("begin epoch: %w", err)
+	}
+	first, err := snapshot.Parse(text)
+	if err != nil {
+		return fmt.Errorf("begin epoch: %w", err)
+	}
+	r.epoch = epoch
+	r.s.log.Info("new epoch", "epoch", epoch)
+	return r.reset(ctx, Reset{Epoch: epoch, Snapshot: first, Floor: first, Restart: r.began})
+}
+
+func (r *reader) reset(ctx context.Context, reset Reset) error {
+	if err := r.sink.Reset(context.WithoutCancel(ctx), reset); err != nil {
+		return &sinkError{err}
+	}
+	r.began = true
+	r.cursor, r.breaks = reset.Snapshot, nil
+	r.s.stats.at(r.epoch, r.cursor)
+	r.s.stats.edit(func(s *Stats) { s.Resets++ })
+	return nil
+}
+
+// awaitBarrier waits until every transaction below the bell's barrier is over.
+func (r *reader) awaitBarrier(ctx context.Context) error {
+	for pace := r.bell.step; ; pace = min(pace*3/2, r.bell.settle) {
+		var xmin uint64
+		err := r.conn.QueryRow(ctx, "SELECT pg_snapshot_xmin(pg_current_snapshot())").Scan(&xmin)
+		if err != nil {
+			return fmt.Errorf("wait for open transactions: %w", err)
+		}
+		if xmin >= r.bell.barrier {
+			return nil
+		}
+		if !pause(ctx, pace) {
+			return ctx.Err()
+		}
+	}
+}
+
+// lost tells of the channels that nobody listened on between two connections.
+func (r *reader) lost(ctx context.Context) error {
+	if !r.began {
+		return nil
+	}
+	for _, channel := range r.s.o.Channels {
+		loss := Loss{Channel: channel, At: r.cursor}
+		if err := r.sink.Lost(context.WithoutCancel(ctx), loss); err != nil {
+			return &sinkError{err}
+		}
+	}
+	return nil
+}
+
+// load begins from what the log still holds.
+//
+// Its floor: every row from some xid X0 on is in the history, so a cursor that
+// has seen all below X0 can be answered. What was running at S0 below X0 comes
+// later by itself. Rows that rotation removed are below its marks.
+func (r *reader) load(ctx context.Context, restart bool) (head, error) {
+	x0, err := r.oldest(ctx)
+	if err != nil {
+		return head{}, err
+	}
+	var history []Change
+	b := &batch{r: r, cursor: snapshot.New(x0), take: func(_ context.Context, p Batch) error {
+		history = append(history, p.Changes...)
+		return nil
+	}}
+	if err := r.readInto(ctx, b); err != nil {
+		return head{}, fmt.Errorf("load history: %w", err)
+	}
+	s0 := b.head.snapshot
+	floor := s0.Below(x0)
+	for _, m := range b.head.marks {
+		floor = floor.Join(m)
+	}
+	resumeHistory(history, s0)
+	return b.head, r.reset(ctx, Reset{Epoch: r.epoch, Snapshot: s0, Floor: floor, History: history, Restart: restart})
+}
+
+// resumeHistory gives each change, in id order, the largest snapshot that sees
+// none of those after it.
+func resumeHistory(history []Change, s0 snapshot.Snapshot) {
+	resume := s0
+	for i := len(history) - 1; i >= 0; i-- {
+		history[i].Resume = resume
+		if history[i].XID < resume.Xmax() {
+			resume = s0.Below(history[i].XID)
+		}
+	}
+}
+
+// rowOverhead is what a row is taken to need beside its JSON.
+const rowOverhead = 200
+
+// oldestXID finds the newest xid that does not fit into $1 bytes, going back from
+// the end of the log, and so whole transactions. Rows beyond $2 cannot fit.
+const oldestXID = `SELECT s.xid
+  FROM (SELECT n.xid, sum(n.size) OVER (ORDER BY n.xid DESC) AS total
+          FROM (SELECT l.xid, $3 + coalesce(pg_column_size(l.data), 0) + coalesce(pg_column_size(l.old), 0) AS size
+                  FROM rowcast.log l WHERE l.xid < pg_snapshot_xmax(pg_current_snapshot())
+                 ORDER BY l.xid DESC LIMIT $2) n) s
+ WHERE s.total > $1 ORDER BY s.xid DESC LIMIT 1`
+
+// oldest returns X0, the xid from which on the history is loaded: 0 is all of it.
+func (r *reader) oldest(ctx context.Context) (uint64, error) {
+	budget := max(r.s.o.HistoryBytes, 0)
+	var xid uint64
+	err := r.conn.QueryRow(ctx, oldestXID, budget, budget/rowOverhead+1, rowOverhead).Scan(&xid)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("measure history: %w", err)
+	}
+	return xid + 1, nil
+}
+
+// schemaError makes ErrSchema of what a missing or forbidden schema gives.
+func schemaError(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	switch pg.Code {
+	case "3F000", "42P01", "42883", "42501", "42703": // no schema, relation, function; no right; no column
+		return fmt.Errorf("%w (%s)", ErrSchema, pg.Message)
+	}
+	return err
+}

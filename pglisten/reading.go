@@ -1,0 +1,198 @@
+package pglisten
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"rowcast/internal/snapshot"
+)
+
+// The largest piece of a batch.
+const (
+	pieceChanges = 512
+	pieceBytes   = 1 << 20
+)
+
+// handed says what a broken batch had handed on: the rows visible in snapshot
+// up to the id last. Reading goes on from the cursor before it, so the next
+// reading meets them again.
+type handed struct {
+	snapshot snapshot.Snapshot
+	last     int64
+}
+
+// batch hands on what one reading finds, in pieces.
+type batch struct {
+	r      *reader
+	cursor snapshot.Snapshot // what is visible in it was taken before
+	skip   []handed          // as was this
+	take   func(context.Context, Batch) error
+
+	// resuming: whatever was rotated away must have been visible in cursor.
+	resuming bool
+
+	head  head
+	found int   // changes handed on or at hand
+	last  int64 // id of the last change handed on, 0 for none
+	piece []Change
+	bytes int
+}
+
+// read hands on everything since the cursor and moves it.
+func (r *reader) read(ctx context.Context) (h head, found int, err error) {
+	b := &batch{r: r, cursor: r.cursor, skip: r.breaks, take: r.take, resuming: true}
+	if err := r.readInto(ctx, b); err != nil {
+		r.breaks = b.handed()
+		return head{}, 0, err
+	}
+	r.cursor, r.breaks = b.head.snapshot, nil
+	r.s.stats.at(r.epoch, r.cursor)
+	return b.head, b.found, nil
+}
+
+func (r *reader) take(ctx context.Context, p Batch) error {
+	if len(p.Changes) == 0 && p.Snapshot.Equal(r.cursor) {
+		return nil
+	}
+	if err := r.sink.Take(context.WithoutCancel(ctx), p); err != nil {
+		return &sinkError{err}
+	}
+	r.s.stats.took(p)
+	return nil
+}
+
+// readInto reads by one statement, and if that fails on a row, row by row.
+func (r *reader) readInto(ctx context.Context, b *batch) error {
+	ctx, p := newPatience(ctx, r.failures)
+	defer p.stop()
+	err := r.inSession(ctx, func(q querier) error { return b.stream(ctx, q, p) })
+	if !unreadable(err) {
+		return err
+	}
+	b.skip, b.piece, b.bytes, b.last, b.found = b.handed(), nil, 0, 0, 0
+	return r.inSession(ctx, func(q querier) error { return b.pick(ctx, q, p, err) })
+}
+
+// inSession runs f on the reader's connection. In mode Poll that may lead
+// through a pooler, where settings hold for a transaction only.
+func (r *reader) inSession(ctx context.Context, f func(querier) error) error {
+	if r.s.o.Mode != Poll {
+		return f(r.conn)
+	}
+	return pgx.BeginTxFunc(ctx, r.conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if err := applySettings(ctx, tx, true); err != nil {
+			return err
+		}
+		return f(tx)
+	})
+}
+
+// stream runs the reading and hands on what it returns.
+func (b *batch) stream(ctx context.Context, q querier, p *patience) error {
+	sql, args := choose(readQuiet, readRunning, b.cursor)
+	rows, err := q.Query(ctx, sql, append([]any{binaryResults}, args...)...)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	defer rows.Close()
+	if err := b.begin(rows); err != nil {
+		return err
+	}
+	for rows.Next() {
+		c, watch := decodeRow(b.r.conn.TypeMap(), rows.RawValues())
+		if err := b.add(ctx, p, c, watch); err != nil {
+			p.cancel() // or Close would read all that is left
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	return b.finish(ctx, p)
+}
+
+var binaryResults = pgx.QueryResultFormats{pgx.BinaryFormatCode}
+
+// begin reads the head and looks whether anything is missing.
+func (b *batch) begin(rows pgx.Rows) error {
+	if !rows.Next() {
+		return fmt.Errorf("read log: %w", errors.Join(rows.Err(), errNoHead))
+	}
+	var err error
+	if b.head, err = decodeHead(b.r.conn.TypeMap(), rows.RawValues()); err != nil {
+		return err
+	}
+	for _, m := range b.head.marks {
+		if b.resuming && !m.Within(b.cursor) {
+			return errGap
+		}
+	}
+	return nil
+}
+
+var errNoHead = errors.New("no rows")
+
+// add takes the next row. The last one is always held back: only the end of the
+// batch shows that it was the last.
+func (b *batch) add(ctx context.Context, p *patience, c Change, watch int32) error {
+	for _, h := range b.skip {
+		if c.ID <= h.last && h.snapshot.Visible(c.XID) {
+			return nil
+		}
+	}
+	if c.Op != Emit {
+		if err := b.r.resolve(ctx, &c, watch); err != nil {
+			return err
+		}
+	}
+	if len(b.piece) >= pieceChanges || b.bytes >= pieceBytes {
+		if err := b.hand(ctx, p, true); err != nil {
+			return err
+		}
+	}
+	c.Resume = b.cursor
+	b.piece = append(b.piece, c)
+	b.bytes += len(c.New) + len(c.Old)
+	b.found++
+	return nil
+}
+
+func (b *batch) hand(ctx context.Context, p *patience, partial bool) error {
+	p.hold()
+	defer p.touch()
+	last := b.last
+	if n := len(b.piece); n > 0 {
+		last = b.piece[n-1].ID
+	}
+	if err := b.take(ctx, Batch{Changes: b.piece, Snapshot: b.head.snapshot, Partial: partial}); err != nil {
+		return err
+	}
+	b.piece, b.bytes, b.last = nil, 0, last
+	return nil
+}
+
+func (b *batch) finish(ctx context.Context, p *patience) error {
+	if n := len(b.piece); n > 0 {
+		b.piece[n-1].Resume = b.head.snapshot
+	}
+	return b.hand(ctx, p, false)
+}
+
+// handed returns what has been handed on since the cursor, by this batch and
+// those that broke before it. A later snapshot sees what an earlier one saw.
+func (b *batch) handed() []handed {
+	if b.last == 0 {
+		return b.skip
+	}
+	now := handed{b.head.snapshot, b.last}
+	all := []handed{now}
+	for _, h := range b.skip {
+		if h.last > now.last {
+			all = append(all, h)
+		}
+	}
+	return all
+}
