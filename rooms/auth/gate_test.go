@@ -1,0 +1,209 @@
+package auth
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rowcast/rooms"
+)
+
+func request(host string, headers ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "http://"+host+"/ws", nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func TestGate_origin(t *testing.T) {
+	t.Parallel()
+	local := Options{Addr: "127.0.0.1:8080"}
+	public := Options{Addr: "0.0.0.0:8080", Chosen: true}
+	with := func(o Options, origins ...string) Options { o.Origins = origins; return o }
+	for _, tt := range []struct {
+		name, host, origin string
+		o                  Options
+		allowed            bool
+	}{
+		{"no origin is no browser", "127.0.0.1:8080", "", local, true},
+		{"same origin", "127.0.0.1:8080", "http://127.0.0.1:8080", local, true},
+		{"same origin by another loopback name", "[::1]:8080", "http://[::1]:8080", local, true},
+		{"localhost, any port", "127.0.0.1:8080", "http://localhost:5173", local, true},
+		{"127.0.0.1, any port", "localhost:8080", "http://127.0.0.1:3000", local, true},
+		{"localhost over https is not in the defaults", "127.0.0.1:8080", "https://localhost:5173", local, false},
+		{"a name that only begins like localhost", "127.0.0.1:8080", "http://localhost.evil.example", local, false},
+		{"a foreign page", "127.0.0.1:8080", "http://evil.example", local, false},
+		{"a foreign name that resolves to loopback", "evil.example:8080", "http://evil.example:8080", local, false},
+		{"the same, but somebody chose the mode", "app.example:8080", "http://app.example:8080", public, true},
+		{"localhost is nothing special elsewhere", "app.example", "http://localhost:5173", public, false},
+		{"another port of the same host", "app.example", "https://app.example:444", public, false},
+		{"letters' case", "app.example", "https://APP.example", public, true},
+		{"null", "app.example", "null", public, false},
+		{"no URL", "app.example", "://", public, false},
+		{"written out", "app.example", "https://www.example", with(public, "https://www.example"), true},
+		{"written out, other scheme", "app.example", "http://www.example", with(public, "https://www.example"), false},
+		{"host only", "app.example", "http://www.example", with(public, "www.example"), true},
+		{"pattern", "app.example", "https://a.b.example.com", with(public, "https://*.example.com"), true},
+		{"pattern's end", "app.example", "https://a.example.com.evil", with(public, "https://*.example.com"), false},
+		{"pattern's dot", "app.example", "https://evilexample.com", with(public, "https://*.example.com"), false},
+		{"user info is no host", "app.example", "https://x.example.com@evil.example", with(public, "https://*.example.com"), false},
+		{"an IPv6 address", "app.example", "http://[fe80::1]:81", with(public, "http://[fe80::1]:*"), true},
+		{"two wildcards", "app.example", "http://a.dev.example:81", with(public, "http://*.example:*"), true},
+		{"an own list replaces the loopback default", "127.0.0.1:8080", "http://localhost:5173", with(local, "https://a.example"), false},
+		{"any", "app.example", "https://whoever.example", with(public, "*"), true},
+		{"any, null too", "app.example", "null", with(public, "*"), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			tt.o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			g := New(tt.o)
+			r := request(tt.host)
+			if tt.origin != "" {
+				r.Header.Set("Origin", tt.origin)
+			}
+			refusal := g.Check(r)
+			if (refusal == nil) != tt.allowed {
+				t.Fatalf("Check = %v, want allowed %v", refusal, tt.allowed)
+			}
+			if tt.allowed {
+				return
+			}
+			if refusal.Code != rooms.Forbidden || !strings.Contains(refusal.Message, "http.allowed_origins") {
+				t.Errorf("refusal %+v does not name the setting", refusal)
+			}
+			if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), "http.allowed_origins") {
+				t.Errorf("want one line that names the setting, got %q", log.String())
+			}
+		})
+	}
+}
+
+func TestGate_proxy(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"Forwarded", "X-Forwarded-For"} {
+		r := request("127.0.0.1:8080", header, "for=192.0.2.1")
+		refusal := New(Options{Addr: "127.0.0.1:8080"}).Check(r)
+		if refusal == nil || refusal.Code != rooms.Forbidden || !strings.Contains(refusal.Message, "auth.mode") {
+			t.Errorf("%s: refusal %+v, want forbidden with auth.mode named", header, refusal)
+		}
+		if refusal := New(Options{Addr: "127.0.0.1:8080", Chosen: true}).Check(r); refusal != nil {
+			t.Errorf("%s: refused although the mode was chosen: %+v", header, refusal)
+		}
+	}
+}
+
+func TestGate_Enter(t *testing.T) {
+	t.Parallel()
+	t.Run("connections", func(t *testing.T) {
+		t.Parallel()
+		g := New(Options{Limits: Limits{Connections: 2}})
+		for range 2 {
+			if refusal := g.Enter(); refusal != nil {
+				t.Fatal(refusal)
+			}
+		}
+		refusal := g.Enter()
+		if refusal == nil || refusal.Code != rooms.Unavailable || !strings.Contains(refusal.Message, "limits.connections") {
+			t.Fatalf("third of two: %+v", refusal)
+		}
+		g.Leave()
+		if refusal := g.Enter(); refusal != nil {
+			t.Fatalf("place was given back, still %+v", refusal)
+		}
+		if want := (Stats{Connections: 2, Refused: 1}); g.Stats() != want {
+			t.Errorf("Stats = %+v, want %+v", g.Stats(), want)
+		}
+	})
+	t.Run("handshakes", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			g := New(Options{Limits: Limits{HandshakesPerSecond: 3}})
+			entered := func(n int) (in int) {
+				for range n {
+					if refusal := g.Enter(); refusal == nil {
+						in++
+					} else if refusal.Code != rooms.RateLimited || !strings.Contains(refusal.Message, "limits.handshakes_per_second") {
+						t.Fatalf("%+v", refusal)
+					}
+				}
+				return in
+			}
+			if n := entered(10); n != 3 {
+				t.Errorf("%d of a burst came in, want 3", n)
+			}
+			<-time.After(700 * time.Millisecond)
+			if n := entered(10); n != 2 {
+				t.Errorf("%d came in after 0.7 s, want 2", n)
+			}
+			<-time.After(time.Hour)
+			if n := entered(10); n != 3 {
+				t.Errorf("%d came in after an hour, want one second's worth, 3", n)
+			}
+		})
+	})
+	t.Run("no limit", func(t *testing.T) {
+		t.Parallel()
+		g := New(Options{})
+		for range 10_000 {
+			if refusal := g.Enter(); refusal != nil {
+				t.Fatal(refusal)
+			}
+		}
+	})
+}
+
+func TestGate_Topics(t *testing.T) {
+	t.Parallel()
+	g := New(Options{Limits: Limits{Topics: 3}})
+	names := []string{"a", "b", "b", "bad topic", "*", "c", "d", "a"}
+	allowed, denied := g.Topics(names, []string{"a", "z"})
+	if want := []string{"a", "b"}; !reflect.DeepEqual(allowed, want) {
+		t.Errorf("allowed %q, want %q: joined ones count once", allowed, want)
+	}
+	codes := map[string]rooms.Code{}
+	for topic, d := range denied {
+		codes[topic] = d.Code
+	}
+	want := map[string]rooms.Code{
+		"bad topic": rooms.BadTopic, "*": rooms.BadTopic,
+		"c": rooms.TooManyTopics, "d": rooms.TooManyTopics,
+	}
+	if !reflect.DeepEqual(codes, want) {
+		t.Errorf("denied %v, want %v", codes, want)
+	}
+}
+
+func TestParseRequest(t *testing.T) {
+	t.Parallel()
+	since := func(s string) *string { return &s }
+	for _, tt := range []struct {
+		query string
+		want  Request
+		bad   bool
+	}{
+		{"", Request{}, false},
+		{"topics=", Request{}, false},
+		{"topics=topic_7,messages", Request{Topics: []string{"topic_7", "messages"}}, false},
+		{"topics=topic_7%2Cmessages", Request{Topics: []string{"topic_7", "messages"}}, false},
+		{"x=1&topics=a&topics=b", Request{Topics: []string{"a", "b"}}, false},
+		{"topics=caf%C3%A9,a%26b,a+b", Request{Topics: []string{"café", "a&b", "a+b"}}, false},
+		{"topics=a,,b", Request{Topics: []string{"a", "", "b"}}, false},
+		{"topics=a&since=AbC-_9", Request{Topics: []string{"a"}, Since: since("AbC-_9")}, false},
+		{"topics=a&since=", Request{Topics: []string{"a"}}, false},
+		{"topics=a%zz", Request{}, true},
+		{"topics=a&since=%", Request{}, true},
+	} {
+		got, err := ParseRequest(tt.query)
+		if (err != nil) != tt.bad || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("ParseRequest(%q) = %+v, %v", tt.query, got, err)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package auth
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// originAllowed says whether the page that made the request may be here. A
+// request without an Origin comes from no browser's page.
+func (g *Gate) originAllowed(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	for _, p := range g.origins {
+		if p == "*" {
+			return true
+		}
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return false // also "null", the origin of sandboxed frames and files
+	}
+	if strings.EqualFold(u.Host, r.Host) && (g.chosen || loopback(r.Host)) {
+		return true
+	}
+	for _, p := range g.origins {
+		candidate := u.Host
+		if strings.Contains(p, "://") {
+			candidate = u.Scheme + "://" + u.Host
+		}
+		if match(strings.ToLower(p), strings.ToLower(candidate)) {
+			return true
+		}
+	}
+	return false
+}
+
+// loopback says whether addr, with or without a port, names this machine only.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = strings.Trim(addr, "[]")
+	}
+	host = strings.ToLower(host)
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true // RFC 6761 section 6.3
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// match says whether s is what pattern says, where * stands for any text but a
+// slash. Brackets are those of an IPv6 address.
+func match(pattern, s string) bool {
+	ok, err := path.Match(strings.ReplaceAll(pattern, "[", `\[`), s)
+	return err == nil && ok
+}

@@ -1,0 +1,233 @@
+package sse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"rowcast/rooms"
+	"rowcast/rooms/auth"
+)
+
+// Defaults of Options.
+const (
+	DefaultWriteTimeout = 10 * time.Second
+	DefaultRetry        = 3 * time.Second
+	DefaultSpread       = 5 * time.Second
+)
+
+// Options of a Handler. The zero value is useful.
+type Options struct {
+	WriteTimeout time.Duration // a client that takes nothing for so long is cut off; default 10 s
+	Retry        time.Duration // clients come back after about so long; default 3 s
+	Spread       time.Duration // clients come back within it after Shutdown; default 5 s
+	Logger       *slog.Logger  // default: none
+}
+
+var (
+	errDrain = errors.New("shutting down") // ends a stream whose client is to come back
+	errGone  = errors.New("client is gone")
+)
+
+// Handler is the endpoint of server-sent events.
+type Handler struct {
+	hub  *rooms.Hub
+	gate *auth.Gate
+	o    Options
+
+	running sync.WaitGroup // one for each stream
+
+	mu      sync.Mutex // guards what follows
+	down    bool       // Shutdown was called: nobody begins
+	streams map[*stream]struct{}
+}
+
+// New returns a Handler.
+func New(hub *rooms.Hub, gate *auth.Gate, o Options) *Handler {
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = DefaultWriteTimeout
+	}
+	if o.Retry <= 0 {
+		o.Retry = DefaultRetry
+	}
+	if o.Spread <= 0 {
+		o.Spread = DefaultSpread
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{hub: hub, gate: gate, o: o, streams: map[*stream]struct{}{}}
+}
+
+// Streams returns how many clients are listening.
+func (h *Handler) Streams() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.streams)
+}
+
+// ServeHTTP streams the events of the topics in the URL. They are joined before
+// the 200 is sent: who has seen it misses nothing that is committed from then on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Add("Vary", "Origin")
+	if refused := h.gate.Check(r); refused != nil {
+		refuse(w, http.StatusForbidden, refused.Code, refused.Message)
+		return
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+	}
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		http.Error(w, "GET only", http.StatusMethodNotAllowed)
+		return
+	}
+	topics, since, denial := h.wishes(r)
+	if denial != nil {
+		refuse(w, http.StatusBadRequest, denial.Code, denial.Message)
+		return
+	}
+	if refused := h.gate.Enter(); refused != nil {
+		h.later(w, jitter(h.o.Retry), refused.Code, refused.Message)
+		return
+	}
+	defer h.gate.Leave()
+	h.stream(w, r, rooms.JoinRequest{Topics: topics, Since: since})
+}
+
+// wishes reads what the request asks for. Last-Event-ID, which a browser sends
+// when it comes back, is newer than the URL's since.
+func (h *Handler) wishes(r *http.Request) (topics []string, since *string, denial *rooms.Denial) {
+	req, err := auth.ParseRequest(r.URL.RawQuery)
+	if err != nil || len(req.Topics) == 0 {
+		return nil, nil, &rooms.Denial{Code: rooms.BadTopic, Message: "topics are missing: ?topics=a,b"}
+	}
+	topics, denied := h.gate.Topics(req.Topics, nil)
+	for _, topic := range req.Topics {
+		if d, no := denied[topic]; no {
+			return nil, nil, &rooms.Denial{Code: d.Code, Message: fmt.Sprintf("%.200q: %s", topic, d.Message)}
+		}
+	}
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		return topics, &last, nil
+	}
+	return topics, req.Since, nil
+}
+
+// stream joins, and then writes until the client leaves or is sent away.
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, join rooms.JoinRequest) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: rooms.Stream})
+	if err != nil {
+		h.later(w, rand.N(h.o.Spread), rooms.Unavailable, "shutting down")
+		return
+	}
+	defer sub.Close(errGone)
+	s := &stream{sub: sub, out: newOutput(w, h.o.WriteTimeout), cancel: cancel}
+	if !h.begin(s) {
+		h.later(w, rand.N(h.o.Spread), rooms.Unavailable, "shutting down")
+		return
+	}
+	defer h.end(s)
+
+	first := ""
+	if join.Since == nil {
+		// From before the join: a client that is cut off before its first event
+		// must not come back without a cursor.
+		first = h.hub.Cursor()
+	}
+	switch err := sub.Join(ctx, join); {
+	case errors.Is(err, rooms.ErrUnavailable):
+		h.later(w, jitter(h.o.Retry), rooms.Unavailable, "the database cannot be asked now")
+	case errors.Is(err, errDrain):
+		h.later(w, rand.N(h.o.Spread), rooms.Unavailable, "shutting down")
+	case err == nil:
+		head(w)
+		err = s.run(ctx, greeting(jitter(h.o.Retry), first))
+		if errors.Is(err, errDrain) {
+			err = s.out.write(retry(nil, rand.N(h.o.Spread)))
+		}
+		h.o.Logger.Debug("stream ended", "err", err)
+	}
+}
+
+// refuse answers for good: an EventSource does not come back.
+func refuse(w http.ResponseWriter, status int, code rooms.Code, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(rooms.ErrorFrame(nil, code, message), '\n'))
+}
+
+// later answers a client that is to come back: any status but 200 would end its
+// EventSource.
+func (h *Handler) later(w http.ResponseWriter, after time.Duration, code rooms.Code, message string) {
+	head(w)
+	b := retry(nil, after)
+	b = appendFrame(b, rooms.Frame{Kind: rooms.Control, Data: rooms.ErrorFrame(nil, code, message)})
+	_ = newOutput(w, h.o.WriteTimeout).write(b)
+}
+
+// head sends the head of an event stream.
+func head(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
+	w.WriteHeader(http.StatusOK)
+}
+
+// jitter spreads clients that would all come back at once: from half of d to
+// one and a half.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
+
+// begin counts the stream in, unless none may begin any more.
+func (h *Handler) begin(s *stream) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down {
+		return false
+	}
+	h.running.Add(1)
+	h.streams[s] = struct{}{}
+	return true
+}
+
+// end counts the stream out.
+func (h *Handler) end(s *stream) {
+	h.mu.Lock()
+	delete(h.streams, s)
+	h.mu.Unlock()
+	h.running.Done()
+}
+
+// Shutdown refuses new streams, lets those there are end after what waits for
+// them, and waits for the last. When ctx ends, what is left is cut off, and
+// Shutdown returns the cause.
+func (h *Handler) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	h.down = true
+	for s := range h.streams {
+		s.sub.Finish(nil, errDrain)
+	}
+	h.mu.Unlock()
+
+	stop := context.AfterFunc(ctx, h.cut)
+	defer stop()
+	h.running.Wait()
+	return context.Cause(ctx)
+}
+
+// cut ends what is left.
+func (h *Handler) cut() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.streams {
+		s.cancel()
+		s.out.cut()
+	}
+}

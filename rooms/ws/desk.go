@@ -1,0 +1,43 @@
+package ws
+
+import "sync"
+
+// desk takes a connection's joins and leaves one after the other, away from the
+// reader, which must not wait when a join does. A goroutine stands at it only
+// while there is something to do.
+type desk struct {
+	serving sync.WaitGroup
+
+	mu      sync.Mutex
+	waiting []request // the first is being served
+}
+
+// put hands a request in. Only the reader calls it.
+func (d *desk) put(r request, serve func(request)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting = append(d.waiting, r)
+	if len(d.waiting) > 1 {
+		return
+	}
+	d.serving.Go(func() {
+		for more := true; more; r, more = d.next() {
+			serve(r)
+		}
+	})
+}
+
+// next puts away the request that was served and returns the one behind it.
+func (d *desk) next() (request, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting = d.waiting[1:]
+	if len(d.waiting) == 0 {
+		d.waiting = nil
+		return request{}, false
+	}
+	return d.waiting[0], true
+}
+
+// wait returns when nobody stands at the desk. The reader must have ended.
+func (d *desk) wait() { d.serving.Wait() }

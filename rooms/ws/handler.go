@@ -1,0 +1,267 @@
+package ws
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	randv2 "math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"rowcast/rooms"
+	"rowcast/rooms/auth"
+)
+
+// Defaults of Options.
+const (
+	DefaultWriteTimeout = 10 * time.Second
+	DefaultSpread       = 5 * time.Second
+)
+
+// The subprotocols. Without one a connection speaks the plain level.
+const (
+	library = "rowcast.v1"
+	plain   = "rowcast.plain"
+)
+
+// Options of a Handler. The zero value is useful.
+type Options struct {
+	Heartbeat    time.Duration // silence before a ping; default rooms.DefaultHeartbeat
+	WriteTimeout time.Duration // a socket that accepts no byte for so long is closed; default 10 s
+	Spread       time.Duration // clients come back within it after Shutdown; default 5 s
+	Schema       string        // fingerprint of the event types, for $welcome; "" for none
+	Logger       *slog.Logger  // default: none
+}
+
+// Handler is the WebSocket endpoint.
+type Handler struct {
+	hub     *rooms.Hub
+	gate    *auth.Gate
+	o       Options
+	buffers sync.Pool
+
+	running sync.WaitGroup // one for each session, from begin to end
+
+	mu       sync.Mutex // guards what follows
+	down     bool       // Shutdown was called: nobody begins
+	sessions map[*session]struct{}
+	ended    map[websocket.StatusCode]uint64
+}
+
+// New returns a Handler.
+func New(hub *rooms.Hub, gate *auth.Gate, o Options) *Handler {
+	if o.Heartbeat <= 0 {
+		o.Heartbeat = rooms.DefaultHeartbeat
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = DefaultWriteTimeout
+	}
+	if o.Spread <= 0 {
+		o.Spread = DefaultSpread
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{
+		hub:      hub,
+		gate:     gate,
+		o:        o,
+		buffers:  sync.Pool{New: func() any { return new([]byte) }},
+		sessions: map[*session]struct{}{},
+		ended:    map[websocket.StatusCode]uint64{},
+	}
+}
+
+// Stats are a Handler's counts.
+type Stats struct {
+	Sessions int            // now
+	Ended    map[int]uint64 // so far, by our close code; 0: without one
+}
+
+// Stats returns the counts of this moment.
+func (h *Handler) Stats() Stats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ended := make(map[int]uint64, len(h.ended))
+	for code, n := range h.ended {
+		ended[int(code)] = n
+	}
+	return Stats{Sessions: len(h.sessions), Ended: ended}
+}
+
+// ServeHTTP upgrades the request and leaves the connection to a session of its
+// own. What the client asked for in the URL is joined before the 101 is sent:
+// who sees the socket open misses nothing that is committed from then on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if refused := h.gate.Check(r); refused != nil {
+		http.Error(w, refused.Message, http.StatusForbidden)
+		return
+	}
+	level, protocol := rooms.Plain, choose(r)
+	if protocol == library {
+		level = rooms.Library
+	}
+	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: level})
+	if err != nil {
+		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	s := &session{
+		id:    rand.Text()[:12],
+		level: level,
+		gate:  h.gate,
+		sub:   sub,
+		joins: auth.NewBucket(h.gate.Limits().JoinsPerSecond),
+		owed:  make(chan struct{}, maxOwed),
+	}
+	if !h.begin(s) {
+		sub.Close(errGone)
+		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	if refused := h.gate.Enter(); refused != nil {
+		s.end(refusal(refused.Code, refused.Message))
+	} else {
+		s.leave = h.gate.Leave
+		h.greet(s, r)
+	}
+	if !h.accept(s, w, r, protocol) {
+		h.end(s, errGone)
+		return
+	}
+	// The request's context ends with the request; the session's own life does not.
+	ctx := context.WithoutCancel(r.Context())
+	go func() { h.end(s, s.run(ctx)) }() // Shutdown waits for it
+}
+
+// greet puts first into the session's queue what its level begins with.
+func (h *Handler) greet(s *session, r *http.Request) {
+	if s.level == rooms.Plain {
+		if err := s.joinURL(r); err != nil {
+			s.end(err)
+		}
+		return
+	}
+	_ = s.sub.Control(rooms.WelcomeFrame(rooms.Welcome{
+		Session:   s.id,
+		Heartbeat: h.o.Heartbeat,
+		Topics:    h.gate.Limits().Topics,
+		Schema:    h.o.Schema,
+		Cursor:    h.hub.Cursor(),
+	}))
+}
+
+// accept upgrades the connection, or answers the request with why not.
+func (h *Handler) accept(s *session, w http.ResponseWriter, r *http.Request, protocol string) bool {
+	hijack := &hijacker{ResponseWriter: w, wrap: func(c net.Conn) *socket { return newSocket(c, h.o, &h.buffers) }}
+	conn, err := websocket.Accept(hijack, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{protocol},
+		InsecureSkipVerify: true, // the gate has looked at the origin
+	})
+	if err != nil {
+		return false
+	}
+	conn.SetReadLimit(-1) // ours comes with an $error
+	s.attach(conn, hijack.socket)
+	return true
+}
+
+// choose returns the subprotocol to speak; "" when the client offers none of ours.
+func choose(r *http.Request) string {
+	var offered []string
+	for _, header := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for token := range strings.SplitSeq(header, ",") {
+			offered = append(offered, strings.TrimSpace(token))
+		}
+	}
+	for _, protocol := range []string{library, plain} {
+		if slices.Contains(offered, protocol) {
+			return protocol
+		}
+	}
+	return ""
+}
+
+// begin counts the session in, unless nobody may begin any more.
+func (h *Handler) begin(s *session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down {
+		return false
+	}
+	h.running.Add(1)
+	h.sessions[s] = struct{}{}
+	return true
+}
+
+// end counts the session out.
+func (h *Handler) end(s *session, cause error) {
+	s.sub.Close(cause)
+	if s.leave != nil {
+		s.leave()
+	}
+	h.o.Logger.Debug("session ended", "session", s.id, "err", cause)
+	h.mu.Lock()
+	delete(h.sessions, s)
+	h.ended[closeCode(cause)]++
+	h.mu.Unlock()
+	h.running.Done()
+}
+
+// Shutdown refuses new connections, tells those there are to come back (library
+// level: $bye) and closes them with 1012, then waits for the last session. The
+// clients' return is spread: $bye says after how long, and plain connections,
+// which hear no $bye, are closed one after the other. When ctx ends, what is
+// left is cut off, and Shutdown returns the cause.
+func (h *Handler) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	h.down = true
+	var silent []*session
+	for s := range h.sessions {
+		if s.level == rooms.Plain {
+			silent = append(silent, s)
+			continue
+		}
+		bye := rooms.ByeFrame(int(websocket.StatusServiceRestart), true, randv2.N(h.o.Spread))
+		s.sub.Finish(bye, ending{code: websocket.StatusServiceRestart})
+	}
+	h.mu.Unlock()
+
+	stop := context.AfterFunc(ctx, h.cut)
+	defer stop()
+	h.closePlain(ctx, silent)
+	h.running.Wait()
+	return context.Cause(ctx)
+}
+
+// closePlain closes the sessions within h.o.Spread, a few within much less.
+func (h *Handler) closePlain(ctx context.Context, sessions []*session) {
+	if len(sessions) == 0 {
+		return
+	}
+	pace := time.NewTicker(min(5*time.Millisecond, h.o.Spread/time.Duration(len(sessions))+1))
+	defer pace.Stop()
+	for _, s := range sessions {
+		s.sub.Finish(nil, ending{code: websocket.StatusServiceRestart})
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// cut ends what is left, without a word.
+func (h *Handler) cut() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.sessions {
+		s.sever()
+	}
+}

@@ -1,0 +1,136 @@
+package ws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+
+	"rowcast/rooms"
+)
+
+const (
+	// maxOwed answers may wait to be read by the client before its next frame
+	// is: control frames are never dropped, so a client that only asks must wait.
+	maxOwed = 32
+
+	// maxFaults of one kind within faultWindow end the session.
+	maxFaults   = 10
+	faultWindow = time.Minute
+)
+
+// read takes the client's frames until the session ends, and returns why.
+func (s *session) read(ctx context.Context) error {
+	always := context.WithoutCancel(ctx) // closing the socket ends a read; a context would cost one timer each
+	for {
+		data, err := s.receive(always)
+		if err != nil {
+			return err
+		}
+		if s.level != rooms.Library {
+			continue
+		}
+		select {
+		case s.owed <- struct{}{}:
+		case <-ctx.Done():
+			return errGone
+		}
+		if err := s.take(ctx, data); err != nil {
+			return err
+		}
+	}
+}
+
+// receive returns the next message.
+func (s *session) receive(ctx context.Context) ([]byte, error) {
+	kind, r, err := s.conn.Reader(ctx)
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	if kind == websocket.MessageBinary && s.level == rooms.Library {
+		return nil, ending{code: websocket.StatusUnsupportedData}
+	}
+	limit := s.gate.Limits().FrameBytes
+	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	switch {
+	case err != nil:
+		return nil, s.fault(err)
+	case len(data) > limit:
+		return nil, refusal(rooms.TooLarge, "message over limits.frame_bytes")
+	case kind == websocket.MessageText && s.level == rooms.Library && !utf8.Valid(data):
+		return nil, ending{code: websocket.StatusInvalidFramePayloadData}
+	}
+	return data, nil
+}
+
+// fault says what a failed read means: a client that is silent, one that is
+// gone, or else one that broke the framing.
+func (s *session) fault(err error) error {
+	switch {
+	case errors.Is(err, errSilent):
+		return ending{code: closeSilent}
+	case s.socket.broken.Load() || websocket.CloseStatus(err) != -1:
+		return errGone
+	}
+	return ending{code: websocket.StatusProtocolError}
+}
+
+// take answers a frame, or hands it to the desk. Each frame is owed one answer.
+func (s *session) take(ctx context.Context, data []byte) error {
+	now := time.Now()
+	r, err := parseRequest(data)
+	if err != nil {
+		return s.complain(&s.bad, now, r.Ref, rooms.BadFrame, err.Error())
+	}
+	switch r.Type {
+	case "ping":
+		return s.sub.Control(rooms.PongFrame(r.Ref, now))
+	case "auth":
+		return s.sub.Control(rooms.AuthedFrame(r.Ref, 0))
+	case "join":
+		if !s.joins.Take(now) {
+			return s.complain(&s.hurried, now, r.Ref, rooms.RateLimited, "over limits.joins_per_second")
+		}
+	}
+	s.requests.put(r, func(r request) { s.serve(ctx, r) })
+	return nil
+}
+
+// serve answers a join or a leave. It fails only when the session ends.
+func (s *session) serve(ctx context.Context, r request) {
+	if r.Type == "leave" {
+		_ = s.sub.Control(rooms.LeftFrame(r.Ref, s.sub.Leave(r.Topics), ""))
+		return
+	}
+	topics, denied := s.gate.Topics(r.Topics, s.sub.Topics())
+	_ = s.sub.Join(ctx, rooms.JoinRequest{
+		Ref:      r.Ref,
+		Topics:   topics,
+		Denied:   denied,
+		Since:    r.Since,
+		Lookback: r.lookback(),
+	})
+}
+
+// complain answers a frame with an error, and too many of them with the end.
+func (s *session) complain(f *faults, now time.Time, ref json.RawMessage, code rooms.Code, message string) error {
+	answer := rooms.ErrorFrame(ref, code, message)
+	if f.add(now) {
+		return ending{code: closeCodes[code], last: answer}
+	}
+	return s.sub.Control(answer)
+}
+
+// faults are the times of a client's faults, of the last minute.
+type faults []time.Time
+
+// add reports whether this one is one too many.
+func (f *faults) add(now time.Time) bool {
+	*f = append(slices.DeleteFunc(*f, func(t time.Time) bool { return now.Sub(t) >= faultWindow }), now)
+	return len(*f) >= maxFaults
+}

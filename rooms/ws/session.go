@@ -1,0 +1,144 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/coder/websocket"
+
+	"rowcast/rooms"
+	"rowcast/rooms/auth"
+)
+
+// session is one connection's life. See doc.go for its goroutines.
+type session struct {
+	id    string
+	level rooms.Level
+	gate  *auth.Gate
+	sub   *rooms.Subscriber
+	leave func() // gives the place in the gate back; nil: it had none
+
+	// The reader's own.
+	joins    *auth.Bucket
+	bad      faults
+	hurried  faults
+	owed     chan struct{} // one for each frame of the client that was not answered yet
+	requests desk
+
+	mu      sync.Mutex
+	conn    *websocket.Conn
+	socket  *socket
+	severed bool
+}
+
+// attach gives the session its connection.
+func (s *session) attach(conn *websocket.Conn, socket *socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn, s.socket = conn, socket
+	if s.severed {
+		_ = socket.Close()
+	}
+}
+
+// sever ends the session at once: no close frame, no waiting for the client.
+func (s *session) sever() {
+	s.sub.Close(errGone)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.severed = true
+	if s.socket != nil {
+		_ = s.socket.Close()
+	}
+}
+
+// joinURL joins what the URL asks for: the plain level's only join.
+func (s *session) joinURL(r *http.Request) error {
+	req, err := auth.ParseRequest(r.URL.RawQuery)
+	if err != nil || len(req.Topics) == 0 {
+		return refusal(rooms.BadTopic, "topics are missing: ?topics=a,b")
+	}
+	topics, denied := s.gate.Topics(req.Topics, nil)
+	for _, topic := range req.Topics {
+		if d, no := denied[topic]; no {
+			return refusal(d.Code, fmt.Sprintf("%.200q: %s", topic, d.Message))
+		}
+	}
+	err = s.sub.Join(r.Context(), rooms.JoinRequest{Topics: topics, Since: req.Since})
+	if errors.Is(err, rooms.ErrUnavailable) {
+		return refusal(rooms.Unavailable, "the database cannot be asked now")
+	}
+	return err
+}
+
+// run lives the session and returns what ended it.
+func (s *session) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var reading sync.WaitGroup
+	reading.Go(func() { s.end(s.read(ctx)) })
+	s.end(s.write(ctx))
+	cancel() // a join that waits
+	s.hangUp()
+	reading.Wait()
+	s.requests.wait()
+	return s.sub.Err()
+}
+
+// end ends the session: with a last frame after all that waits, with a close
+// frame at once, or without a word to a client that is gone.
+func (s *session) end(cause error) {
+	switch e, told := errors.AsType[ending](cause); {
+	case told && e.last != nil:
+		s.sub.Finish(e.last, cause)
+	case told:
+		s.sub.Close(cause)
+	default:
+		s.sever()
+	}
+}
+
+// hangUp closes the connection as the cause demands. The library waits up to 5 s
+// for the client's close frame. A stuck socket may hold half a frame: nothing may
+// follow it.
+func (s *session) hangUp() {
+	if code := closeCode(s.sub.Err()); code != 0 && code != closeStuck {
+		_ = s.conn.Close(code, "")
+	}
+	_ = s.conn.CloseNow()
+}
+
+// write sends what the hub has for the client until there is no more.
+func (s *session) write(ctx context.Context) error {
+	var frames []rooms.Frame
+	for {
+		var err error
+		frames, err = s.sub.Next(ctx, frames)
+		if err != nil {
+			return err
+		}
+		err = s.socket.send(frames)
+		if errors.Is(err, errStuck) {
+			return ending{code: closeStuck}
+		}
+		if err != nil {
+			return errGone
+		}
+		s.settle(frames)
+		clear(frames)
+	}
+}
+
+// settle counts the answers among the frames sent.
+func (s *session) settle(frames []rooms.Frame) {
+	for _, f := range frames {
+		if f.Kind == rooms.Control {
+			select {
+			case <-s.owed:
+			default: // $welcome
+			}
+		}
+	}
+}
