@@ -1,0 +1,94 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+)
+
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10 // a hundred topic names of 200 bytes, percent-encoded
+)
+
+// endpoint is a port: bound early, so that a taken one is found before anything
+// else is done, and served when there is something to serve.
+type endpoint struct {
+	name     string // the setting that a person would change
+	listener net.Listener
+	server   *http.Server
+	serving  sync.WaitGroup
+}
+
+// bind takes the port. There is no write timeout: a stream of events has no end,
+// and its own watch over sockets that take nothing.
+func bind(ctx context.Context, name, addr string, h http.Handler, log *slog.Logger) (*endpoint, error) {
+	var c net.ListenConfig
+	l, err := c.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &endpoint{name: name, listener: l, server: &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers send
+	}}, nil
+}
+
+// serve answers until close, with TLS where there is a certificate. An end
+// before that is reported to s.
+func (e *endpoint) serve(s *stack, cert, key string) {
+	e.serving.Go(func() {
+		if cert != "" {
+			s.ended(e.name, e.server.ServeTLS(e.listener, cert, key))
+		} else {
+			s.ended(e.name, e.server.Serve(e.listener))
+		}
+	})
+}
+
+// close lets requests end, and at the deadline ends them.
+func (e *endpoint) close(ctx context.Context) error {
+	err := e.server.Shutdown(ctx)
+	if err != nil {
+		_ = e.server.Close() // err says what there is to say
+	}
+	_ = e.listener.Close() // the server knows it only once it serves
+	e.serving.Wait()
+	return err
+}
+
+// newAdminMux serves what is nobody's business but the operator's.
+func newAdminMux(ready func() error, metrics http.Handler) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, ready()) })
+	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// answer writes 200 ok, or 503 and why.
+func answer(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	text := "ok"
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		text = err.Error()
+	}
+	_, _ = io.WriteString(w, text+"\n") // a prober that is gone
+}

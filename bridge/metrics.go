@@ -1,0 +1,159 @@
+package bridge
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"rowcast/pglisten"
+	"rowcast/rooms"
+	"rowcast/rooms/auth"
+	"rowcast/rooms/ws"
+)
+
+// figures are all that the parts count, read at one moment.
+type figures struct {
+	source  pglisten.Stats
+	counts  *translatorCounts
+	hub     rooms.Stats
+	gate    auth.Stats
+	ws      ws.Stats
+	streams int
+}
+
+func (d *Daemon) figures() figures {
+	return figures{
+		source:  d.source.Stats(),
+		counts:  &d.sink.translator.counts,
+		hub:     d.hub.Stats(),
+		gate:    d.gate.Stats(),
+		ws:      d.ws.Stats(),
+		streams: d.sse.Streams(),
+	}
+}
+
+// metric is one figure without labels.
+type metric struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(f *figures) float64
+}
+
+func gauge(name, help string, value func(f *figures) float64) metric {
+	return metric{prometheus.NewDesc("rowcast_"+name, help, nil, nil), prometheus.GaugeValue, value}
+}
+
+func counter(name, help string, value func(f *figures) float64) metric {
+	return metric{prometheus.NewDesc("rowcast_"+name+"_total", help, nil, nil), prometheus.CounterValue, value}
+}
+
+// collector reads the parts when it is asked; nothing is counted twice.
+type collector struct {
+	read    func() figures
+	metrics []metric
+	resyncs *prometheus.Desc
+	closed  *prometheus.Desc
+}
+
+func newCollector(read func() figures) *collector {
+	return &collector{
+		read:    read,
+		metrics: append(sourceMetrics(), clientMetrics()...),
+		resyncs: prometheus.NewDesc("rowcast_resyncs_total", "Clients told to refetch, by reason.", []string{"reason"}, nil),
+		closed:  prometheus.NewDesc("rowcast_ws_closed_total", "WebSocket connections ended, by our close code; 0: without one.", []string{"code"}, nil),
+	}
+}
+
+// sourceMetrics are about the road from Postgres to the hub.
+func sourceMetrics() []metric {
+	return []metric{
+		gauge("source_connected", "1 while the log's reader is connected.", func(f *figures) float64 { return truth(f.source.Connected) }),
+		gauge("source_lag_seconds", "Age of the last change when it had been taken.", func(f *figures) float64 { return f.source.Lag.Seconds() }),
+		gauge("source_last_poll_timestamp_seconds", "When the log was last read.", func(f *figures) float64 {
+			if f.source.LastPoll.IsZero() {
+				return 0
+			}
+			return float64(f.source.LastPoll.UnixMilli()) / 1000
+		}),
+		gauge("source_watches", "Watched tables.", func(f *figures) float64 { return float64(f.source.Watches) }),
+		gauge("source_watches_drifted", "Watched tables without their trigger or topic column.", func(f *figures) float64 { return float64(f.source.Drifted) }),
+		gauge("source_notify_queue_ratio", "How full the server's NOTIFY queue is.", func(f *figures) float64 { return f.source.QueueUsage }),
+		counter("source_connects", "Connections made by the log's reader.", func(f *figures) float64 { return float64(f.source.Connects) }),
+		counter("source_polls", "Readings of the log.", func(f *figures) float64 { return float64(f.source.Polls) }),
+		counter("source_wakeups", "Notifications by writers.", func(f *figures) float64 { return float64(f.source.Wakeups) }),
+		counter("source_promises", "Promises to look unasked.", func(f *figures) float64 { return float64(f.source.Promises) }),
+		counter("source_relays", "Notifications to other instances.", func(f *figures) float64 { return float64(f.source.Relays) }),
+		counter("source_changes", "Changes read.", func(f *figures) float64 { return float64(f.source.Changes) }),
+		counter("source_resets", "Epochs begun.", func(f *figures) float64 { return float64(f.source.Resets) }),
+		counter("source_gaps", "Times that unread changes were gone.", func(f *figures) float64 { return float64(f.source.Gaps) }),
+		counter("source_rotations", "Slots of the log emptied by this instance.", func(f *figures) float64 { return float64(f.source.Rotated) }),
+		counter("events", "Events made.", func(f *figures) float64 { return float64(f.counts.events.Load()) }),
+		counter("events_truncated", "Events over limits.event_bytes.", func(f *figures) float64 { return float64(f.counts.truncated.Load()) }),
+		counter("changes_poisoned", "Changes that nobody could understand.", func(f *figures) float64 { return float64(f.counts.poison.Load()) }),
+		counter("topics_refused", "Topic names from templates that are no topic names.", func(f *figures) float64 { return float64(f.counts.badTopics.Load()) }),
+	}
+}
+
+// clientMetrics are about the road from the hub to the clients.
+func clientMetrics() []metric {
+	return []metric{
+		gauge("rooms", "Topics with members.", func(f *figures) float64 { return float64(f.hub.Rooms) }),
+		gauge("memberships", "Members of all topics.", func(f *figures) float64 { return float64(f.hub.Memberships) }),
+		gauge("connections", "Connections admitted now.", func(f *figures) float64 { return float64(f.gate.Connections) }),
+		gauge("ws_sessions", "WebSocket connections now.", func(f *figures) float64 { return float64(f.ws.Sessions) }),
+		gauge("sse_streams", "Streams of server-sent events now.", func(f *figures) float64 { return float64(f.streams) }),
+		gauge("queued_bytes", "Waiting for slow clients.", func(f *figures) float64 { return float64(f.hub.QueuedBytes) }),
+		gauge("history_bytes", "Kept for replay.", func(f *figures) float64 { return float64(f.hub.HistoryBytes) }),
+		gauge("history_items", "Events and resyncs kept for replay.", func(f *figures) float64 { return float64(f.hub.HistoryItems) }),
+		gauge("history_age_seconds", "Age of the oldest of them.", func(f *figures) float64 { return f.hub.HistoryAge.Seconds() }),
+		counter("requests_refused", "Requests and connections refused.", func(f *figures) float64 { return float64(f.gate.Refused) }),
+		counter("published", "Events and resyncs published.", func(f *figures) float64 { return float64(f.hub.Published) }),
+		counter("deliveries", "Events and resyncs handed to connections live.", func(f *figures) float64 { return float64(f.hub.Delivered) }),
+		counter("replays", "Events sent from the history.", func(f *figures) float64 { return float64(f.hub.Replayed) }),
+		counter("queue_overflows", "Times that a connection's queue was full.", func(f *figures) float64 { return float64(f.hub.Overflows) }),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(to chan<- *prometheus.Desc) {
+	for _, m := range c.metrics {
+		to <- m.desc
+	}
+	to <- c.resyncs
+	to <- c.closed
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(to chan<- prometheus.Metric) {
+	f := c.read()
+	for _, m := range c.metrics {
+		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&f))
+	}
+	for reason, n := range f.hub.Resyncs {
+		to <- prometheus.MustNewConstMetric(c.resyncs, prometheus.CounterValue, float64(n), string(reason))
+	}
+	for code, n := range f.ws.Ended {
+		to <- prometheus.MustNewConstMetric(c.closed, prometheus.CounterValue, float64(n), strconv.Itoa(code))
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// metrics serves the collector's figures, and those of the process.
+func (d *Daemon) metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		newCollector(d.figures),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}

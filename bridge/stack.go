@@ -1,0 +1,83 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// stack holds what has to be undone, pushed while the daemon comes up and popped
+// in reverse when it goes down. A start that fails half-way pops the half.
+type stack struct {
+	log    *slog.Logger
+	steps  []step
+	failed chan error // the first component that ended, and why
+}
+
+type step struct {
+	name string
+	undo func(context.Context) error
+}
+
+func newStack(log *slog.Logger) *stack {
+	return &stack{log: log, failed: make(chan error, 1)}
+}
+
+// push adds a step. undo gives up when its context ends.
+func (s *stack) push(name string, undo func(context.Context) error) {
+	s.steps = append(s.steps, step{name, undo})
+}
+
+// start runs a component in a goroutine of its own, until its step is popped and
+// not before, whatever becomes of ctx.
+func (s *stack) start(ctx context.Context, name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.ended(name, run(ctx))
+	}()
+	s.push(name, func(patience context.Context) error {
+		cancel()
+		select {
+		case <-done:
+			return nil
+		case <-patience.Done():
+			return patience.Err()
+		}
+	})
+}
+
+// ended reports a component that returned. The first report counts: it is being
+// acted on, or the end was asked for.
+func (s *stack) ended(name string, err error) {
+	if err == nil {
+		err = fmt.Errorf("%s: ended by itself", name)
+	}
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// unwind pops all steps, within ctx altogether. Each is taken even when those
+// before it failed or the time is over; then it does what takes no time.
+func (s *stack) unwind(ctx context.Context) error {
+	var all error
+	for len(s.steps) > 0 {
+		last := s.steps[len(s.steps)-1]
+		s.steps = s.steps[:len(s.steps)-1]
+		begun := time.Now()
+		err := last.undo(ctx)
+		took := time.Since(begun).Round(time.Millisecond)
+		if err != nil {
+			s.log.Warn("shutdown step incomplete", "step", last.name, "took", took, "err", err)
+			all = errors.Join(all, fmt.Errorf("shut down %s: %w", last.name, err))
+			continue
+		}
+		s.log.Info("shutdown step done", "step", last.name, "took", took)
+	}
+	return all
+}
