@@ -2,6 +2,11 @@ package config
 
 import (
 	"time"
+
+	"rowcast/pglisten"
+	"rowcast/rooms"
+	"rowcast/rooms/auth"
+	"rowcast/rooms/ws"
 )
 
 // Config is every setting of rowcast. Its tags are the settings' names and help.
@@ -68,28 +73,37 @@ type Channel struct {
 	Topics []string `json:"topics"` // templates: {field} is a field of the JSON payload
 }
 
+// What no package below has a constant for.
+const (
+	DefaultHTTPAddr          = "127.0.0.1:8080"
+	DefaultAdminAddr         = "127.0.0.1:8081"
+	DefaultEventBytes        = 256 << 10
+	DefaultTransactionEvents = 10_000
+	DefaultShutdownTimeout   = 20 * time.Second
+)
+
 // Default returns the settings that hold where nothing else is said.
 func Default() Config {
 	var c Config
-	c.HTTP.Addr = "127.0.0.1:8080"
-	c.Admin.Addr = "127.0.0.1:8081"
-	c.History.Bytes = 64 << 20
-	c.History.Age = 10 * time.Minute
+	c.HTTP.Addr = DefaultHTTPAddr
+	c.Admin.Addr = DefaultAdminAddr
+	c.History.Bytes = rooms.DefaultHistoryBytes
+	c.History.Age = rooms.DefaultHistoryAge
 	c.Limits = Limits{
-		TopicsPerConnection: 100,
-		FrameBytes:          64 << 10,
-		EventBytes:          256 << 10,
-		QueueBytes:          1 << 20,
-		JoinsPerSecond:      50,
-		WriteTimeout:        10 * time.Second,
-		Lookback:            time.Minute,
-		TransactionEvents:   10_000,
+		TopicsPerConnection: auth.DefaultTopics,
+		FrameBytes:          auth.DefaultFrameBytes,
+		EventBytes:          DefaultEventBytes,
+		QueueBytes:          rooms.DefaultQueueBytes,
+		JoinsPerSecond:      auth.DefaultJoinsPerSecond,
+		WriteTimeout:        ws.DefaultWriteTimeout,
+		Lookback:            rooms.DefaultLookback,
+		TransactionEvents:   DefaultTransactionEvents,
 	}
-	c.Heartbeat.Interval = 25 * time.Second
+	c.Heartbeat.Interval = rooms.DefaultHeartbeat
 	c.Capture.Mode = "doorbell"
-	c.Capture.PollInterval = 5 * time.Second
+	c.Capture.PollInterval = pglisten.DefaultBackstop
 	c.Log.Level = "info"
-	c.Shutdown.Timeout = 20 * time.Second
-	c.Shutdown.Spread = 5 * time.Second
+	c.Shutdown.Timeout = DefaultShutdownTimeout
+	c.Shutdown.Spread = ws.DefaultSpread
 	return c
 }

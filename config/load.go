@@ -13,13 +13,11 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"rowcast/pglisten"
 )
 
 const envPrefix = "ROWCAST_"
-
-// DefaultPollModeInterval stands in for the default of capture.poll_interval
-// where capture.mode is poll and the polls are all there is.
-const DefaultPollModeInterval = 250 * time.Millisecond
 
 // Flags adds a flag for each of the named settings, or for all.
 func Flags(set *pflag.FlagSet, names ...string) {
@@ -59,8 +57,8 @@ func Load(file string, flags *pflag.FlagSet) (Config, error) {
 		}
 	}
 	v.AllowEmptyEnv(true)
-	if v.GetString("capture.mode") == "poll" {
-		v.SetDefault("capture.poll_interval", DefaultPollModeInterval)
+	if v.GetString("capture.mode") == "poll" { // polls are all there is
+		v.SetDefault("capture.poll_interval", pglisten.DefaultPollInterval)
 	}
 	faults = append(faults, strayVariables(all)...)
 	for _, k := range all {

@@ -90,6 +90,7 @@ func (f *Faults) limits(c Config) {
 		"limits.frame_bytes":           1 << 10,
 		"limits.event_bytes":           1 << 10,
 		"limits.write_timeout":         int64(100 * time.Millisecond),
+		"limits.lookback":              int64(time.Millisecond),
 		"limits.transaction_events":    1,
 		"heartbeat.interval":           int64(100 * time.Millisecond),
 		"capture.poll_interval":        int64(time.Millisecond),
