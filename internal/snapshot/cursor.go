@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // MaxCursor is the longest cursor text in bytes. A snapshot that does not fit
@@ -20,29 +21,40 @@ type Cursor struct {
 	Snapshot Snapshot
 }
 
-// Encode returns the cursor's text: at most MaxCursor bytes of base64url.
-// A list of running transactions that does not fit is cut at its first xid left
-// out, which becomes xmax: seeing less, it can only repeat events, never skip
-// one. The epoch is at most 32 bytes.
+// Encode returns the cursor's text: at most MaxCursor bytes of base64url over
+// the epoch, xmax, and the running xids as differences. A list of running
+// transactions that does not fit is cut at its first xid left out, which becomes
+// xmax: seeing less, it can only repeat events, never skip one. The epoch is at
+// most 32 bytes.
 func (c Cursor) Encode() string {
-	budget := base64.RawURLEncoding.DecodedLen(MaxCursor)
-	s := c.Snapshot
-	head := func(xmax uint64) []byte {
-		b := append([]byte{byte(len(c.Epoch))}, c.Epoch...)
-		return binary.AppendUvarint(b, xmax)
-	}
-	var deltas []byte
+	room := base64.RawURLEncoding.DecodedLen(MaxCursor) - 1 - len(c.Epoch)
+	s := c.Snapshot.coarsened(room)
+	b := append([]byte{byte(len(c.Epoch))}, c.Epoch...)
+	b = binary.AppendUvarint(b, s.xmax)
 	last := uint64(0)
 	for _, x := range s.xip {
-		next := binary.AppendUvarint(deltas, x-last)
-		if len(head(s.xmax))+len(next) > budget {
-			s = s.Below(x)
-			break
-		}
-		deltas, last = next, x
+		b = binary.AppendUvarint(b, x-last)
+		last = x
 	}
-	return base64.RawURLEncoding.EncodeToString(append(head(s.xmax), deltas...))
+	return base64.RawURLEncoding.EncodeToString(b)
 }
+
+// coarsened returns the part of s that can be encoded in room bytes.
+func (s Snapshot) coarsened(room int) Snapshot {
+	room -= uvarintLen(s.xmax)
+	last := uint64(0)
+	for _, x := range s.xip {
+		room -= uvarintLen(x - last)
+		if room < 0 {
+			return s.Below(x)
+		}
+		last = x
+	}
+	return s
+}
+
+// uvarintLen is the number of bytes that binary.AppendUvarint appends.
+func uvarintLen(x uint64) int { return (bits.Len64(x|1) + 6) / 7 }
 
 // DecodeCursor reads what Encode wrote. Its text comes from clients: anything
 // else is ErrSyntax, found before memory in proportion to the text is taken.
@@ -51,7 +63,7 @@ func DecodeCursor(text string) (Cursor, error) {
 	if len(text) > MaxCursor {
 		return Cursor{}, bad
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(b) == 0 {
 		return Cursor{}, bad
 	}
@@ -75,6 +87,11 @@ func DecodeCursor(text string) (Cursor, error) {
 		}
 		last += d
 		c.Snapshot.xip = append(c.Snapshot.xip, last)
+	}
+	c.Snapshot = c.Snapshot.trim()
+	// base64 and varints have several texts for one value; Encode writes one.
+	if c.Encode() != text {
+		return Cursor{}, bad
 	}
 	return c, nil
 }

@@ -15,22 +15,37 @@ var ErrSyntax = errors.New("invalid snapshot syntax")
 // Snapshot is a Postgres snapshot: the set of transactions whose effects it
 // sees. The zero value sees nothing. Values are immutable and may be shared.
 type Snapshot struct {
-	xmax uint64   // every xid at or above it is invisible
+	xmax uint64   // every xid at or above it is invisible, the one below it is visible
 	xip  []uint64 // invisible xids below xmax, ascending
 }
 
 // New returns the snapshot that sees every transaction below xmax except xip.
-// Xids of xip at or above xmax say nothing new and are dropped. xip is not
-// kept.
+// Xids of xip at or above xmax say nothing new and are dropped, and so is 0,
+// which is no xid. xip is not kept.
 func New(xmax uint64, xip ...uint64) Snapshot {
 	s := Snapshot{xmax: xmax}
 	for _, x := range xip {
-		if x < xmax {
+		if 0 < x && x < xmax {
 			s.xip = append(s.xip, x)
 		}
 	}
 	slices.Sort(s.xip)
 	s.xip = slices.Compact(s.xip)
+	return s.trim()
+}
+
+// trim lowers xmax below the invisible xids that lead up to it, which makes s
+// the only value for what it sees.
+func (s Snapshot) trim() Snapshot {
+	n := len(s.xip)
+	for n > 0 && s.xip[n-1] == s.xmax-1 {
+		n--
+		s.xmax--
+	}
+	s.xip = s.xip[:n:n]
+	if n == 0 {
+		s.xip = nil
+	}
 	return s
 }
 
@@ -52,15 +67,16 @@ func Parse(text string) (Snapshot, error) {
 	}
 	for field := range strings.SplitSeq(parts[2], ",") {
 		x, err := strconv.ParseUint(field, 10, 64)
-		if err != nil || x < xmin || x >= xmax || len(s.xip) > 0 && x <= s.xip[len(s.xip)-1] {
+		if err != nil || x == 0 || x < xmin || x >= xmax || len(s.xip) > 0 && x <= s.xip[len(s.xip)-1] {
 			return Snapshot{}, fmt.Errorf("parse snapshot: %w", ErrSyntax)
 		}
 		s.xip = append(s.xip, x)
 	}
-	return s, nil
+	return s.trim(), nil
 }
 
-// String returns the text form that Postgres reads as pg_snapshot.
+// String returns the text form that Postgres reads as pg_snapshot. (Postgres
+// refuses that of the zero value: an xid is at least 1.)
 func (s Snapshot) String() string {
 	b := strconv.AppendUint(nil, s.Xmin(), 10)
 	b = append(b, ':')
@@ -139,5 +155,9 @@ func (s Snapshot) Join(t Snapshot) Snapshot {
 
 // Below returns s without what it sees at or above xmax.
 func (s Snapshot) Below(xmax uint64) Snapshot {
-	return New(min(s.xmax, xmax), s.xip...)
+	if xmax >= s.xmax {
+		return s
+	}
+	n, _ := slices.BinarySearch(s.xip, xmax)
+	return Snapshot{xmax: xmax, xip: s.xip[:n]}.trim()
 }
