@@ -67,7 +67,7 @@ type history struct {
 
 	floor   snapshot.Snapshot // cursors that do not see all of it cannot be answered
 	began   time.Duration     // when the first item could have come
-	dropped time.Duration     // when the newest item dropped was published; 0 for none
+	dropped time.Duration     // when the newest item dropped was published; below 0 for none
 }
 
 // reset empties the history. Only the count goes on.
@@ -75,7 +75,7 @@ func (h *history) reset(floor snapshot.Snapshot, now time.Duration) {
 	*h = history{
 		limit: h.limit, age: h.age, seq: h.seq,
 		topics: map[string]trail{},
-		top:    floor, floor: floor, began: now,
+		top:    floor, floor: floor, began: now, dropped: -1,
 	}
 }
 
@@ -142,10 +142,10 @@ func (h *history) unseen(c snapshot.Snapshot) uint64 {
 	return h.first(func(e *entry) bool { return !e.mark.Within(c) })
 }
 
-// after returns the number of the first item published after cut, and whether
-// nothing is missing from there on.
-func (h *history) after(cut time.Duration) (seq uint64, complete bool) {
-	return h.first(func(e *entry) bool { return e.at > cut }), cut >= max(h.began, h.dropped)
+// published returns the number of the first item published at cut or later, and
+// whether nothing is missing from there on.
+func (h *history) published(cut time.Duration) (seq uint64, complete bool) {
+	return h.first(func(e *entry) bool { return e.at >= cut }), cut > h.began && cut > h.dropped
 }
 
 // first returns the number of the first item for which ok holds, as it must
@@ -158,7 +158,7 @@ func (h *history) first(ok func(*entry) bool) uint64 {
 // span is how far back a cursor can be and still be answered, as far as is
 // known: without end when nothing was dropped yet.
 func (h *history) span(now time.Duration) (d time.Duration, bounded bool) {
-	return now - h.dropped, h.dropped > 0
+	return now - h.dropped, h.dropped >= 0
 }
 
 // seeing returns a snapshot that sees xid and all that s sees.

@@ -131,7 +131,7 @@ func (h *Hub) Reset(r Reset) {
 	}
 	e := h.history.add(Item{Topics: []string{"*"}, Reason: SourceGap}, h.cursor, now)
 	for _, s := range h.subscribers {
-		s.restart()
+		s.restart(e.seq)
 	}
 	h.deliver(e)
 }

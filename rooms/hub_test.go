@@ -81,13 +81,13 @@ func TestHub(t *testing.T) {
 			f.want(s, "resync(a source_gap)")
 			f.want(both, "resync(a,b source_gap)")
 			old := f.subscribe(Library)
-			f.join(old, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(1))})
+			f.join(old, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(1))})
 			f.want(old, "joined(a replayed=0 recovered=false) resync(a cursor_foreign)")
 		},
 		"a_restart_answers_the_join_it_breaks": func(_ *testing.T, f *fixture) {
 			f.publish(2, "a")
 			s := f.subscribe(Library)
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(0))})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
 			f.hub.Reset(Reset{Epoch: "e2", Snapshot: snapshot.New(1), Floor: snapshot.New(1), Restart: true})
 			f.want(s, "joined(a replayed=0 recovered=false) resync(a source_gap)")
 		},
@@ -143,7 +143,7 @@ func TestReplay(t *testing.T) {
 		"since_replays_what_the_cursor_does_not_see": func(_ *testing.T, f *fixture) {
 			f.publish(5, "a")
 			s := f.subscribe(Library)
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(4, 2))})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(4, 2))})
 			f.publish(1, "a")
 			f.want(s, "2 5 joined(a replayed=2 recovered=true) 6")
 		},
@@ -152,7 +152,7 @@ func TestReplay(t *testing.T) {
 			f.join(s, JoinRequest{Topics: []string{"b"}})
 			f.publish(2, "a")
 			f.publish(1, "b")
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(0))})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
 			f.publish(1, "b")
 			f.publish(1, "a", "b")
 			f.want(s, "joined(b) 3 1 2 joined(a replayed=2 recovered=true) 4 5")
@@ -161,15 +161,15 @@ func TestReplay(t *testing.T) {
 			s := f.subscribe(Library)
 			f.join(s, JoinRequest{Topics: []string{"a"}})
 			f.publish(1, "a")
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(0))})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
 			f.publish(1, "a")
 			f.want(s, "joined(a) 1 1 joined(a replayed=1 recovered=true) 2")
 		},
 		"the_plain_level_is_told_of_gaps_only": func(_ *testing.T, f *fixture) {
 			f.publish(1, "a")
 			s := f.subscribe(Plain)
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(0))})
-			f.join(s, JoinRequest{Topics: []string{"b"}, Since: since("not a cursor")})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
+			f.join(s, JoinRequest{Topics: []string{"b"}, Since: new("not a cursor")})
 			f.want(s, "1 resync(b cursor_foreign)")
 		},
 		"a_resync_in_the_history_is_replayed_too": func(_ *testing.T, f *fixture) {
@@ -177,7 +177,7 @@ func TestReplay(t *testing.T) {
 			f.resync(Bulk, "topic_*")
 			f.publish(1, "topic_1")
 			s := f.subscribe(Library)
-			f.join(s, JoinRequest{Topics: []string{"topic_1", "b"}, Since: since(cursorAt(0))})
+			f.join(s, JoinRequest{Topics: []string{"topic_1", "b"}, Since: new(cursorAt(0))})
 			f.want(s, "1 resync(topic_1 bulk) 3 joined(topic_1,b replayed=2 recovered=true)")
 		},
 		"what_is_not_in_the_log_is_live_only": func(_ *testing.T, f *fixture) {
@@ -185,7 +185,7 @@ func TestReplay(t *testing.T) {
 			item := event(1, "a")
 			item.XID, item.Cursor = 0, ""
 			f.hub.Publish(Batch{Items: []Item{item}, Partial: true})
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(0))})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
 			f.want(s, "joined(a replayed=0 recovered=true)")
 		},
 		"an_unfinished_batch_is_replayed_but_not_seen": func(t *testing.T, f *fixture) {
@@ -194,7 +194,7 @@ func TestReplay(t *testing.T) {
 				t.Error("the cursor moved before the batch was whole")
 			}
 			s := f.subscribe(Library)
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(0))})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
 			f.hub.Publish(Batch{Items: []Item{event(2, "a")}, Snapshot: snapshot.New(3)})
 			f.want(s, "1 joined(a replayed=1 recovered=true) 2")
 			if got := f.hub.Cursor(); got != cursorAt(2) {
@@ -209,27 +209,27 @@ func TestReplay(t *testing.T) {
 		},
 		"ahead_without_refresh_is_foreign": func(_ *testing.T, f *fixture) {
 			s := f.subscribe(Library)
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(1))})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(1))})
 			f.want(s, "joined(a replayed=0 recovered=false) resync(a cursor_foreign)")
 		},
 		"nothing_joined_is_nothing_lost": func(_ *testing.T, f *fixture) {
 			s := f.subscribe(Library)
-			f.join(s, JoinRequest{Denied: map[string]Denial{"z": {Forbidden, "no"}}, Since: since("?")})
+			f.join(s, JoinRequest{Denied: map[string]Denial{"z": {Forbidden, "no"}}, Since: new("?")})
 			f.want(s, "joined( z:forbidden replayed=0 recovered=true)")
 		},
 		"the_loaded_history_answers_as_its_events_were_read": func(t *testing.T, f *fixture) {
 			items := []Item{event(4, "a"), event(7, "a"), event(5, "a")}
 			f.hub.Reset(Reset{Epoch: "e1", Snapshot: snapshot.New(9, 6), Floor: snapshot.New(4), History: items})
 			s := f.subscribe(Library)
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(5))})
-			f.join(s, JoinRequest{Topics: []string{"b"}, Since: since(cursorAt(3))})
-			f.join(s, JoinRequest{Topics: []string{"c"}, Since: since(cursorAt(2))})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(5))})
+			f.join(s, JoinRequest{Topics: []string{"b"}, Since: new(cursorAt(3))})
+			f.join(s, JoinRequest{Topics: []string{"c"}, Since: new(cursorAt(2))})
 			f.want(s, "7 joined(a replayed=1 recovered=true) joined(b replayed=0 recovered=true) "+
 				"joined(c replayed=0 recovered=false) resync(c cursor_expired)")
 			f.hub.history.limit = items2Size(f)
 			f.hub.sweep()
-			f.join(s, JoinRequest{Topics: []string{"d"}, Since: since(cursorAt(3))})
-			f.join(s, JoinRequest{Topics: []string{"e"}, Since: since(cursorAt(4))})
+			f.join(s, JoinRequest{Topics: []string{"d"}, Since: new(cursorAt(3))})
+			f.join(s, JoinRequest{Topics: []string{"e"}, Since: new(cursorAt(4))})
 			f.want(s, "joined(d replayed=0 recovered=false) resync(d cursor_expired) joined(e replayed=0 recovered=true)")
 		},
 	}
@@ -319,14 +319,14 @@ func TestSlowSubscriber(t *testing.T) {
 			f.join(s, JoinRequest{Topics: []string{"a"}})
 			f.publish(2, "b")
 			f.publish(4, "a")
-			f.join(s, JoinRequest{Topics: []string{"b"}, Since: since(cursorAt(1))})
+			f.join(s, JoinRequest{Topics: []string{"b"}, Since: new(cursorAt(1))})
 			f.publish(5, "a", "b")
 			f.want(s, "joined(a) 3 4 5 6 2 joined(b replayed=1 recovered=true) 7 8 9 10 11")
 		},
 		"loses_a_replay_to_eviction_and_says_so": func(_ *testing.T, f *fixture) {
 			f.publish(3, "a")
 			s := f.subscribe(Library)
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(0))})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
 			f.publish(40, "c")
 			f.want(s, "joined(a replayed=0 recovered=false) resync(a history_gap)")
 		},
@@ -373,7 +373,7 @@ func TestAhead(t *testing.T) {
 			for range 10 {
 				s := f.subscribe(Library)
 				subs = append(subs, s)
-				go f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(1))})
+				go f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(1))})
 			}
 			synctest.Wait()
 			time.Sleep(3 * time.Second)
@@ -396,9 +396,9 @@ func TestAhead(t *testing.T) {
 				return nil
 			}})
 			first, second := f.subscribe(Library), f.subscribe(Library)
-			go f.join(first, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(1))})
+			go f.join(first, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(1))})
 			synctest.Wait()
-			go f.join(second, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(2))})
+			go f.join(second, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(2))})
 			time.Sleep(3 * time.Second)
 			f.want(second, "joined(a replayed=0 recovered=true)")
 		})
@@ -407,7 +407,7 @@ func TestAhead(t *testing.T) {
 		t.Parallel()
 		f := setup(t, Options{Refresh: func(context.Context) error { return nil }})
 		s := f.subscribe(Library)
-		f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(5))})
+		f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(5))})
 		f.want(s, "joined(a replayed=0 recovered=false) resync(a cursor_foreign)")
 	})
 	t.Run("unavailable_when_the_database_stays_away", func(t *testing.T) {
@@ -420,11 +420,11 @@ func TestAhead(t *testing.T) {
 			began := time.Now()
 			s, plain := f.subscribe(Library), f.subscribe(Plain)
 			go func() {
-				if err := plain.Join(t.Context(), JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(5))}); !errors.Is(err, ErrUnavailable) {
+				if err := plain.Join(t.Context(), JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(5))}); !errors.Is(err, ErrUnavailable) {
 					t.Errorf("plain: %v", err)
 				}
 			}()
-			f.join(s, JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(5))})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(5))})
 			f.publish(1, "a")
 			f.want(s, "joined( a:unavailable replayed=0 recovered=true)")
 			if d := time.Since(began); d != 10*time.Second {
@@ -448,7 +448,7 @@ func TestAhead(t *testing.T) {
 			}})
 			ctx, cancel := context.WithCancel(t.Context())
 			s, other := f.subscribe(Library), f.subscribe(Library)
-			r := JoinRequest{Topics: []string{"a"}, Since: since(cursorAt(1))}
+			r := JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(1))}
 			go func() {
 				if err := s.Join(ctx, r); !errors.Is(err, context.Canceled) {
 					t.Errorf("got %v", err)

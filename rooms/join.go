@@ -101,7 +101,7 @@ func (s *Subscriber) join(r JoinRequest, since *snapshot.Cursor) error {
 	} else {
 		cut := h.now() - min(max(*r.Lookback, 0), h.o.Lookback)
 		var complete bool
-		if sp.next, complete = h.history.after(cut); !complete {
+		if sp.next, complete = h.history.published(cut); !complete {
 			missed = HistoryGap
 		}
 	}

@@ -2,17 +2,23 @@ package rooms
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"rowcast/internal/snapshot"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// A property's run is long enough for things to happen; -rapid.steps still counts.
+	if err := flag.Set("rapid.steps", "80"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // fixture is a hub whose transactions have the xids 1, 2, 3, … and one event
 // each, called by its xid.
@@ -136,7 +142,3 @@ func (f *fixture) want(s *Subscriber, want string) {
 		f.t.Errorf("frames\n got: %s\nwant: %s", got, want)
 	}
 }
-
-func since(cursor string) *string { return &cursor }
-
-func lookback(d time.Duration) *time.Duration { return &d }

@@ -26,7 +26,7 @@ type replay struct {
 	denied map[string]Denial
 	since  *snapshot.Snapshot // send only what it does not see; nil for lookback
 	sent   int
-	lost   bool // a $resync behind it covers it
+	lost   bool // an epoch ended before it did
 }
 
 // wants reports whether the replay is to send the entry. What nothing durable
@@ -162,7 +162,7 @@ func (s *Subscriber) answer(buf []Frame, sp *span, missed Reason) []Frame {
 	buf = s.appendJoined(buf, r.ref, Joined{
 		Topics: r.topics, Denied: r.denied, Replayed: r.sent, Recovered: &recovered, Cursor: sp.cursor,
 	})
-	if recovered || r.lost {
+	if recovered {
 		return buf
 	}
 	return s.appendResync(buf, slices.Clone(r.topics), missed, sp.cursor)

@@ -125,21 +125,27 @@ func (s *Subscriber) push(e *entry) bool {
 	return true
 }
 
-// restart drops the events that wait: a $resync for all topics follows. A join
-// that is being answered still is.
-func (s *Subscriber) restart() {
+// restart drops the events that wait: the item of number seq, a $resync for all
+// topics, follows. A join that is being answered still is, with a $resync of its
+// own. The hub's lock is held.
+func (s *Subscriber) restart(seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = slices.DeleteFunc(s.queue, func(e element) bool {
-		if e.span != nil && e.span.join != nil {
-			e.span.join.lost, e.span.cursor = true, s.hub.cursor
+		switch {
+		case e.frame != nil:
 			return false
+		case e.span == nil || e.span.join == nil:
+			s.bytes -= e.bytes()
+			return true
 		}
-		if e.frame != nil {
-			return false
+		e.span.cursor, e.span.join.lost = s.hub.cursor, true
+		for _, t := range e.span.join.topics {
+			if m := s.topics[t]; m != nil {
+				m.from = seq + 1
+			}
 		}
-		s.bytes -= e.bytes()
-		return true
+		return false
 	})
 }
 

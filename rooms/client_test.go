@@ -1,0 +1,352 @@
+package rooms
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"rowcast/internal/snapshot"
+)
+
+// client is a client library as docs/protocol.md wants it, and the judge of
+// what it is sent.
+type client struct {
+	name   string
+	db     *database
+	level  Level
+	eager  bool // takes over the cursor of a $resync too
+	strict bool // nothing may be lost here: a $resync is a fault
+
+	cursor string
+	wants  map[string]*want
+	conn   *conn
+}
+
+// want is a topic the client joined or will.
+type want struct {
+	since    string          // what to join with; "" with no look either: not at all
+	look     *time.Time      // or: look back to this time
+	joined   bool            // since the last connection
+	known    map[uint64]bool // rows the application has the effects of
+	requests int             // joins under way
+	owed     bool            // the $resync of an answer without recovery
+}
+
+// conn is one connection.
+type conn struct {
+	instance *instance
+	sub      *Subscriber
+	inbox    []Frame // sent, not read
+	asked    []*ask
+	events   []*row // read, since the last $joined
+	newest   int    // place of the newest live event
+	heard    map[uint64]bool
+	since    map[string]snapshot.Snapshot // by topic, of the joins answered without loss
+}
+
+// ask is a join on its way.
+type ask struct {
+	topics  []string
+	wants   []*want // the topics' at that time
+	since   *snapshot.Cursor
+	replay  bool // asked for one
+	first   bool // the topics were not joined before: fetch when they are
+	head    int  // rows published when it was taken
+	epoch   int  // then
+	tainted bool // a topic was left meanwhile
+}
+
+func (c *client) connect(t *rapid.T, i *instance) {
+	s, err := i.hub.Subscribe(SubscriberOptions{Level: c.level})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.conn = &conn{instance: i, sub: s, newest: -1, heard: map[uint64]bool{}, since: map[string]snapshot.Snapshot{}}
+	groups := map[string][]string{}
+	for topic, w := range c.wants {
+		w.requests = 0
+		if w.owed { // it never came
+			w.owed = false
+			c.fetch(topic)
+		}
+		if w.joined && c.cursor != "" {
+			w.since, w.look = c.cursor, nil
+		}
+		w.joined = c.level == Stream
+		key := w.since
+		if w.look != nil {
+			key = "look " + topic
+		}
+		if c.level == Stream {
+			key = ""
+		}
+		groups[key] = append(groups[key], topic)
+	}
+	for _, key := range slices.Sorted(maps.Keys(groups)) {
+		slices.Sort(groups[key])
+		c.join(t, groups[key]...)
+	}
+}
+
+// disconnect loses all that was not read.
+func (c *client) disconnect() {
+	c.conn.sub.Close(ErrClosed)
+	c.conn = nil
+}
+
+// join joins topics that have the same since or lookback.
+func (c *client) join(t *rapid.T, topics ...string) {
+	w := c.wants[topics[0]]
+	a := &ask{topics: topics}
+	r := JoinRequest{Topics: topics, Ref: json.RawMessage(strconv.Itoa(len(c.conn.asked)))}
+	cursor := w.since
+	if c.level == Stream {
+		cursor = c.cursor
+	}
+	switch {
+	case w.look != nil && c.level != Stream:
+		r.Lookback, a.replay = new(time.Since(*w.look)), true
+	case cursor != "":
+		r.Since, a.replay = &cursor, true
+		if parsed, err := snapshot.DecodeCursor(cursor); err == nil {
+			a.since = &parsed
+		}
+	default:
+		a.first = true
+	}
+	for _, topic := range topics {
+		c.wants[topic].requests++
+		a.wants = append(a.wants, c.wants[topic])
+	}
+	err := c.conn.sub.Join(t.Context(), r)
+	t.Logf("%s joined %v since %+v look %v: %v", c.name, topics, a.since, r.Lookback, err)
+	if errors.Is(err, ErrUnavailable) && c.level == Stream {
+		c.disconnect()
+		return
+	}
+	if err != nil {
+		t.Fatalf("join: %v", err)
+	}
+	a.head, a.epoch = len(c.conn.instance.published), c.conn.instance.epoch
+	c.conn.asked = append(c.conn.asked, a)
+	if c.level == Stream && a.first {
+		for _, topic := range topics {
+			c.fetch(topic)
+		}
+	}
+}
+
+func (c *client) leave(topic string) {
+	delete(c.wants, topic)
+	if c.conn == nil {
+		return
+	}
+	delete(c.conn.since, topic)
+	c.conn.sub.Leave([]string{topic})
+	for _, a := range c.conn.asked {
+		a.tainted = a.tainted || slices.Contains(a.topics, topic)
+	}
+}
+
+// fetch is what an application does at first and after a $resync.
+func (c *client) fetch(topic string) {
+	for _, r := range c.db.committed(topic) {
+		c.wants[topic].known[r.id] = true
+	}
+}
+
+// receive moves what the hub has for the client onto the wire.
+func (c *client) receive(t *rapid.T) bool {
+	frames, err := c.conn.sub.take(nil)
+	if err != nil {
+		t.Fatalf("next: %v", err)
+	}
+	c.conn.inbox = append(c.conn.inbox, frames...)
+	return len(frames) > 0
+}
+
+// read reads up to n frames.
+func (c *client) read(t *rapid.T, n int) {
+	for c.conn != nil && n > 0 && (len(c.conn.inbox) > 0 || c.receive(t)) {
+		f := c.conn.inbox[0]
+		c.conn.inbox = c.conn.inbox[1:]
+		c.handle(t, f)
+		n--
+	}
+}
+
+func (c *client) unanswered() bool { return c.level == Library && len(c.conn.asked) > 0 }
+
+func (c *client) handle(t *rapid.T, f Frame) {
+	var m struct {
+		Type    string
+		ID      string
+		Payload struct {
+			Topics    []string
+			Replayed  int
+			Recovered *bool
+			Cursor    string
+		}
+	}
+	if err := json.Unmarshal(f.Data, &m); err != nil {
+		t.Fatalf("%q: %v", f.Data, err)
+	}
+	t.Logf("%s reads %s", c.name, f.Data)
+	p := m.Payload
+	switch m.Type {
+	case "t":
+		id, _ := strconv.ParseUint(m.ID, 10, 64)
+		c.event(t, c.db.rows[id-1])
+		c.keep(f.Cursor)
+	case "$joined":
+		c.joined(t, p.Topics, p.Replayed, p.Recovered)
+		c.keep(p.Cursor)
+	case "$ping":
+		c.keep(p.Cursor)
+	case "$resync":
+		if c.strict {
+			t.Fatalf("needless %s", f.Data)
+		}
+		for _, topic := range p.Topics {
+			if c.wants[topic] != nil {
+				c.fetch(topic)
+				c.wants[topic].owed = false
+			}
+		}
+		if c.eager || c.level == Stream {
+			c.keep(p.Cursor)
+		}
+	}
+}
+
+func (c *client) keep(cursor string) {
+	if cursor != "" && !c.unanswered() {
+		c.cursor = cursor
+	}
+}
+
+// event takes an event. Whether it was live shows at the next $joined.
+func (c *client) event(t *rapid.T, r *row) {
+	c.conn.events = append(c.conn.events, r)
+	if c.level == Stream {
+		c.live(t, c.conn.events)
+		for topic, w := range c.wants {
+			if r.in(topic) {
+				w.known[r.id] = true
+			}
+		}
+		c.conn.events = nil
+		return
+	}
+	if !c.unanswered() {
+		c.live(t, c.conn.events)
+		c.conn.events = nil
+	}
+}
+
+// live judges events outside a replay: each once, in order, and none that the
+// client had joined since.
+func (c *client) live(t *rapid.T, events []*row) {
+	for _, r := range events {
+		place := c.conn.instance.place[r.id]
+		switch {
+		case c.conn.heard[r.id]:
+			t.Fatalf("event %d twice", r.id)
+		case place <= c.conn.newest:
+			t.Fatalf("event %d out of order", r.id)
+		}
+		c.conn.newest, c.conn.heard[r.id] = place, true
+		mine, old := 0, 0
+		for topic, w := range c.wants {
+			if !r.in(topic) || !w.joined {
+				continue
+			}
+			w.known[r.id] = true
+			mine++
+			if s, ok := c.conn.since[topic]; ok && s.Visible(r.xid) {
+				old++
+			}
+		}
+		if mine > 0 && mine == old && c.level == Library {
+			t.Fatalf("event %d was seen before the join", r.id)
+		}
+	}
+}
+
+// joined takes the answer to the oldest join.
+func (c *client) joined(t *rapid.T, topics []string, replayed int, recovered *bool) {
+	a := c.conn.asked[0]
+	c.conn.asked = c.conn.asked[1:]
+	if a.replay != (recovered != nil) {
+		t.Fatal("recovered stands where it should not, or not where it should")
+	}
+	events := c.conn.events
+	c.conn.events = nil
+	for _, r := range events {
+		if c.conn.instance.place[r.id] >= a.head {
+			t.Fatalf("event %d before the answer to the join it came after", r.id)
+		}
+	}
+	live := len(events) - replayed
+	if live < 0 {
+		t.Fatalf("replayed %d of %d", replayed, len(events))
+	}
+	c.live(t, events[:live])
+	if len(topics) > 0 && recovered != nil && *recovered {
+		c.judgeReplay(t, a, events[live:])
+	}
+	for _, r := range events[live:] {
+		c.conn.heard[r.id] = true
+	}
+	c.conn.newest = max(c.conn.newest, a.head-1)
+	for i, topic := range a.topics {
+		w := c.wants[topic]
+		if w != a.wants[i] {
+			continue // left, perhaps wanted anew
+		}
+		w.requests--
+		if !slices.Contains(topics, topic) {
+			continue
+		}
+		w.joined = true
+		w.owed = recovered != nil && !*recovered
+		if a.first {
+			c.fetch(topic)
+		}
+		if recovered != nil && *recovered && a.since != nil {
+			c.conn.since[topic] = a.since.Snapshot
+		}
+		for _, r := range events[live:] {
+			if r.in(topic) {
+				w.known[r.id] = true
+			}
+		}
+	}
+	if c.strict && recovered != nil && !*recovered {
+		t.Fatal("lost what is all there")
+	}
+}
+
+// judgeReplay compares a whole replay with the history that forgets nothing.
+func (c *client) judgeReplay(t *rapid.T, a *ask, events []*row) {
+	if a.since == nil || a.tainted {
+		return
+	}
+	var want, got []uint64
+	for _, r := range c.conn.instance.published[:a.head] {
+		if r.reason == "" && r.epoch == a.epoch && !a.since.Snapshot.Visible(r.xid) && slices.ContainsFunc(a.topics, r.in) {
+			want = append(want, r.id)
+		}
+	}
+	for _, r := range events {
+		got = append(got, r.id)
+	}
+	if !slices.Equal(want, got) {
+		t.Fatalf("replayed %v, want %v", got, want)
+	}
+}

@@ -1,0 +1,299 @@
+package rooms
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// TestCursors lets everything happen in any order: transactions, readings in
+// pieces that break off, evictions, clients that join, leave, stall, lose their
+// connection and come to the other instance, a crash, a restart. In the end every
+// client knows what is committed: it was sent it, or told to fetch.
+func TestCursors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rapid.Check(struct{ rapid.TB }{t}, func(t *rapid.T) {
+			w := newWorld(t, false)
+			defer w.close()
+			t.Repeat(w.actions(true))
+			w.settle(t)
+		})
+	})
+}
+
+// TestCursorsLoseNothing is the same where nothing is lost, in a database that
+// does not crash: no client is told to fetch.
+func TestCursorsLoseNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rapid.Check(struct{ rapid.TB }{t}, func(t *rapid.T) {
+			w := newWorld(t, true)
+			defer w.close()
+			t.Repeat(w.actions(false))
+			w.settle(t)
+		})
+	})
+}
+
+type world struct {
+	db        *database
+	instances []*instance
+	clients   []*client
+}
+
+func newWorld(t *rapid.T, roomy bool) *world {
+	w := &world{db: &database{next: 1, undone: map[uint64]bool{}}}
+	o := Options{
+		HistoryBytes: int64(rapid.IntRange(300, 6000).Draw(t, "history")),
+		HistoryAge:   time.Duration(rapid.IntRange(1, 60).Draw(t, "age")) * time.Millisecond,
+		Lookback:     time.Hour,
+		QueueBytes:   int64(rapid.IntRange(1, 600).Draw(t, "queue")),
+		Heartbeat:    10 * time.Millisecond,
+	}
+	if roomy {
+		o.HistoryBytes, o.HistoryAge = 1<<20, 24*time.Hour
+	}
+	for range 2 {
+		i := &instance{db: w.db, options: o}
+		i.start(0)
+		w.instances = append(w.instances, i)
+	}
+	for n := range 3 {
+		c := &client{name: string(rune('A' + n)), db: w.db, level: Library, eager: n == 0, strict: roomy, wants: map[string]*want{}}
+		if n == 2 {
+			c.level = Stream
+			c.wants["a"] = &want{known: map[uint64]bool{}}
+			c.wants["b"] = &want{known: map[uint64]bool{}}
+		}
+		w.clients = append(w.clients, c)
+	}
+	return w
+}
+
+func (w *world) close() {
+	for _, c := range w.clients {
+		if c.conn != nil {
+			c.disconnect()
+		}
+	}
+}
+
+func (w *world) actions(faults bool) map[string]func(*rapid.T) {
+	actions := map[string]func(*rapid.T){
+		"write":      w.write,
+		"write more": w.write,
+		"end":        w.end,
+		"look":       w.look,
+		"hand on":    w.handOn,
+		"break off":  w.breakOff,
+		"away":       w.away,
+		"connect":    w.connect,
+		"disconnect": w.disconnect,
+		"join":       w.join,
+		"join again": w.joinAgain,
+		"leave":      w.leave,
+		"read":       w.read,
+		"read more":  w.read,
+		"wait":       w.wait,
+		"restart":    func(t *rapid.T) { w.restart(t, !faults) },
+	}
+	if faults {
+		actions["crash"] = func(t *rapid.T) {
+			if rapid.IntRange(0, 9).Draw(t, "crash") == 0 {
+				w.db.crash()
+			}
+		}
+	}
+	return actions
+}
+
+func (w *world) write(t *rapid.T) {
+	if len(w.db.running) == 0 || rapid.IntRange(0, 2).Draw(t, "begin") == 0 {
+		w.db.begin()
+	}
+	xid := rapid.SampledFrom(w.db.running).Draw(t, "xid")
+	for range rapid.IntRange(1, 4).Draw(t, "rows") {
+		topics := rapid.SampledFrom([][]string{{"a"}, {"b"}, {"c"}, {"a", "b"}, {"b", "c"}, {"x"}}).Draw(t, "topics")
+		w.db.write(xid, "", topics...)
+	}
+	if w.bulk(t) {
+		w.db.write(xid, Bulk, rapid.SampledFrom([]string{"a", "*"}).Draw(t, "pattern"))
+	}
+}
+
+// bulk says whether the log gets a resync of its own; where none is allowed
+// from anywhere, it does not.
+func (w *world) bulk(t *rapid.T) bool {
+	return !w.clients[0].strict && rapid.IntRange(0, 7).Draw(t, "bulk") == 0
+}
+
+func (w *world) end(t *rapid.T) {
+	if len(w.db.running) > 0 {
+		w.db.end(rapid.SampledFrom(w.db.running).Draw(t, "xid"), rapid.IntRange(0, 5).Draw(t, "undo") == 0)
+	}
+}
+
+func (w *world) instance(t *rapid.T) *instance {
+	return w.instances[rapid.IntRange(0, 1).Draw(t, "instance")]
+}
+
+func (w *world) look(t *rapid.T) {
+	if i := w.instance(t); i.reading == nil {
+		i.look()
+	}
+}
+
+func (w *world) handOn(t *rapid.T) {
+	i := w.instance(t)
+	if i.epoch != w.db.epoch {
+		i.reading = nil // the crash broke it off
+	}
+	if i.reading == nil {
+		i.look()
+	}
+	if i.reading != nil {
+		i.handOn(rapid.IntRange(1, 4).Draw(t, "rows"))
+	}
+}
+
+func (w *world) breakOff(t *rapid.T) { w.instance(t).reading = nil }
+
+func (w *world) away(t *rapid.T) {
+	i := w.instance(t)
+	i.away = !i.away
+}
+
+// restart makes an instance begin anew with some of the log, or with all.
+func (w *world) restart(t *rapid.T, all bool) {
+	i := w.instance(t)
+	if rapid.IntRange(0, 4).Draw(t, "restart") != 0 {
+		return
+	}
+	for _, c := range w.clients {
+		if c.conn != nil && c.conn.instance == i {
+			c.disconnect()
+		}
+	}
+	oldest := uint64(0)
+	if !all {
+		oldest = rapid.Uint64Range(0, w.db.next).Draw(t, "oldest")
+	}
+	i.start(oldest)
+}
+
+func (w *world) client(t *rapid.T) *client { return w.clients[rapid.IntRange(0, 2).Draw(t, "client")] }
+
+func (w *world) connect(t *rapid.T) {
+	if c := w.client(t); c.conn == nil {
+		c.connect(t, w.instance(t))
+	}
+}
+
+func (w *world) disconnect(t *rapid.T) {
+	if c := w.client(t); c.conn != nil {
+		c.disconnect()
+	}
+}
+
+// join wants a topic more, in one of the three ways.
+func (w *world) join(t *rapid.T) {
+	c, topic := w.client(t), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "topic")
+	if c.level == Stream || c.conn == nil {
+		return
+	}
+	if got := c.wants[topic]; got != nil {
+		if !got.joined && got.requests == 0 { // it was refused
+			c.join(t, topic)
+		}
+		return
+	}
+	n := &want{known: map[uint64]bool{}}
+	c.wants[topic] = n
+	switch rapid.SampledFrom([]string{"plain", "since", "lookback"}).Draw(t, "way") {
+	case "since":
+		n.since = c.conn.instance.hub.Cursor()
+		c.fetch(topic)
+	case "lookback":
+		if c.strict {
+			break // an instance that began a moment ago has lost, rightly
+		}
+		n.look = new(time.Now())
+		c.fetch(topic)
+	}
+	if rapid.Bool().Draw(t, "at once") {
+		c.join(t, topic)
+	}
+}
+
+// joinAgain asks for a replay of a topic that is joined.
+func (w *world) joinAgain(t *rapid.T) {
+	c, topic := w.client(t), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "topic")
+	if got := c.wants[topic]; c.level == Library && c.conn != nil && got != nil && got.joined && c.cursor != "" {
+		got.since, got.look = c.cursor, nil
+		c.join(t, topic)
+	}
+}
+
+func (w *world) leave(t *rapid.T) {
+	c, topic := w.client(t), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "topic")
+	if c.level == Library && c.wants[topic] != nil {
+		c.leave(topic)
+	}
+}
+
+func (w *world) read(t *rapid.T) {
+	c := w.client(t)
+	if c.conn == nil {
+		return
+	}
+	if rapid.Bool().Draw(t, "receive") {
+		c.receive(t)
+	}
+	c.read(t, rapid.IntRange(0, 8).Draw(t, "frames"))
+}
+
+func (w *world) wait(t *rapid.T) {
+	<-time.After(time.Duration(rapid.IntRange(1, 20).Draw(t, "ms")) * time.Millisecond)
+	for _, i := range w.instances {
+		i.hub.sweep()
+	}
+}
+
+// settle lets everything come to its end, and judges.
+func (w *world) settle(t *rapid.T) {
+	for _, xid := range slices.Clone(w.db.running) {
+		w.db.end(xid, false)
+	}
+	for _, i := range w.instances {
+		i.away = false
+		if err := i.refresh(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range w.clients {
+		if c.conn == nil {
+			c.connect(t, w.instance(t))
+		}
+		c.read(t, 1<<30)
+		for topic, want := range c.wants {
+			if !want.joined && want.requests == 0 {
+				c.join(t, topic)
+			}
+		}
+		c.read(t, 1<<30)
+		if len(c.conn.asked) > 0 && c.level == Library {
+			t.Fatal("a join without an answer")
+		}
+		for topic, want := range c.wants {
+			for _, r := range w.db.committed(topic) {
+				if !want.known[r.id] {
+					t.Fatalf("%s skipped row %d of %q", c.name, r.id, topic)
+				}
+			}
+		}
+	}
+}
