@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"rowcast/pglisten"
@@ -47,7 +48,7 @@ func (e *event) append(dst []byte) []byte {
 	dst = append(dst, '"')
 	if e.mutationID != "" {
 		dst = append(dst, `,"mutation_id":`...)
-		dst = appendString(dst, e.mutationID)
+		dst = appendString(dst, strings.ToValidUTF8(e.mutationID, "\uFFFD"))
 	}
 	if e.cursor != "" {
 		dst = append(dst, `,"cursor":"`...)

@@ -48,8 +48,8 @@ func appendValue(dst, value []byte, t *pglisten.Type) []byte {
 	return appendCompact(dst, value)
 }
 
-// appendArray appends an array, whose own elements are arrays while there are
-// more dimensions: Postgres's type of an array is the same for all of them.
+// appendArray appends an array. Postgres's type of an array says nothing of its
+// dimensions: while there are more, the elements are arrays of the same type.
 func appendArray(dst, value []byte, t *pglisten.Type) []byte {
 	dst = append(dst, '[')
 	start := len(dst)
@@ -59,7 +59,7 @@ func appendArray(dst, value []byte, t *pglisten.Type) []byte {
 			dst = append(dst, ',')
 		}
 		elem := t.Elem
-		if element[0] == '[' && elem != nil && elem.Kind != pglisten.JSON {
+		if element[0] == '[' && elem != nil && elem.Kind != pglisten.JSON && elem.Kind != pglisten.Array {
 			elem = t
 		}
 		dst = appendValue(dst, element, elem)

@@ -53,7 +53,7 @@ func appendEscapedBase64(dst, text []byte) (_ []byte, ok bool) {
 			raw = append(raw, '\\')
 			text = text[2:]
 		case len(text) >= 4 && isOctal(text[1]) && text[1] <= '3' && isOctal(text[2]) && isOctal(text[3]):
-			raw = append(raw, (text[1]-'0')<<6|(text[2]-'0')<<3|text[3]-'0')
+			raw = append(raw, (text[1]-'0')<<6|(text[2]-'0')<<3|(text[3]-'0'))
 			text = text[4:]
 		default:
 			return dst, false
