@@ -186,7 +186,9 @@ type frame struct {
 	Type    string          `json:"type"`
 	Ref     json.RawMessage `json:"ref"`
 	Payload struct {
-		Code      string                  `json:"code"`
+		Code      any                     `json:"code"` // a string; in $bye a number
+		Reconnect bool                    `json:"reconnect"`
+		Retry     int                     `json:"retry_after_ms"`
 		Message   string                  `json:"message"`
 		Topics    []string                `json:"topics"`
 		Denied    map[string]rooms.Denial `json:"denied"`

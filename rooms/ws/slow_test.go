@@ -1,0 +1,294 @@
+package ws
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"rowcast/rooms"
+	"rowcast/rooms/auth"
+)
+
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/ws?topics=a", "/ws"} {
+		t.Run("silent "+path, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := inMemory(t)
+				c := w.raw()
+				_ = c.conn.SetDeadline(time.Time{})
+				if path == "/ws" {
+					c.upgrade()
+				} else {
+					c.plainUpgrade(path)
+				}
+				begin := time.Now()
+				pings := 0
+				for {
+					op, payload := c.read() // reads, but answers no ping
+					if op == 0x89 {
+						pings++
+					}
+					if op == 0x88 {
+						if code := websocket.StatusCode(uint16(payload[0])<<8 | uint16(payload[1])); code != closeSilent {
+							t.Fatalf("closed with %d", code)
+						}
+						break
+					}
+				}
+				if d := time.Since(begin); d != 50*time.Second || pings != 1 {
+					t.Fatalf("closed after %v and %d pings, want two heartbeats and one", d, pings)
+				}
+			})
+		})
+	}
+	t.Run("answered", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t)
+			p, l := w.connect("/ws?topics=a"), w.library()
+			l.join("a")
+			<-time.After(time.Hour)
+			event := w.publish("a")
+			p.expectEvent(event)
+			l.expectEvent(event)
+		})
+	})
+	t.Run("a client that speaks is not pinged", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t)
+			c := w.raw()
+			_ = c.conn.SetDeadline(time.Time{})
+			c.upgrade()
+			var reading sync.WaitGroup
+			reading.Go(func() {
+				for op, _, err := readFrame(c.in); err == nil; op, _, err = readFrame(c.in) {
+					if op == 0x89 {
+						t.Error("pinged")
+					}
+				}
+			})
+			for range 20 {
+				<-time.After(20 * time.Second)
+				c.write(masked(0x81, `{"type":"ping"}`))
+			}
+			_ = c.conn.Close()
+			reading.Wait()
+		})
+	})
+}
+
+// plainUpgrade shakes hands at the plain level.
+func (c *rawConn) plainUpgrade(path string) {
+	c.t.Helper()
+	c.write(fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:80\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path))
+	line, _, err := c.in.ReadLine()
+	if err != nil || string(line) != "HTTP/1.1 101 Switching Protocols" {
+		c.t.Fatalf("%s %v", line, err)
+	}
+	for len(line) > 0 {
+		if line, _, err = c.in.ReadLine(); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// TestStuck: a client that stops reading is closed after the write timeout; the
+// others in its room never notice.
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		other := w.library()
+		other.join("a")
+		stuck := w.raw()
+		_ = stuck.conn.SetDeadline(time.Time{})
+		stuck.plainUpgrade("/ws?topics=a")
+		begin := time.Now()
+		for range 100 {
+			other.expectEvent(w.publish("a"))
+		}
+		if d := time.Since(begin); d != 0 {
+			t.Fatalf("the other waited %v", d)
+		}
+		for w.handler.Stats().Sessions > 1 {
+			<-time.After(100 * time.Millisecond)
+		}
+		if d := time.Since(begin).Round(time.Second); d != DefaultWriteTimeout {
+			t.Fatalf("closed after %v", d)
+		}
+		if n := w.handler.Stats().Ended[int(closeStuck)]; n != 1 {
+			t.Fatalf("ended %v", w.handler.Stats().Ended)
+		}
+		if _, err := io.ReadAll(stuck.in); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestSlow: a client that takes a little now and then keeps its connection, and
+// gets all events in order when its queue has overflown.
+func TestSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t, func(r *rooms.Options, _ *auth.Options, _ *Options) { r.QueueBytes = 10_000 })
+		slow := w.raw()
+		_ = slow.conn.SetDeadline(time.Time{})
+		slow.plainUpgrade("/ws?topics=a")
+		var events []string
+		for range 200 {
+			events = append(events, w.publishSized(500, "a"))
+		}
+		if w.hub.Stats().Overflows == 0 {
+			t.Fatal("the queue did not overflow")
+		}
+		var early []byte
+		for range 10 { // a sip now and then, for longer than any timeout
+			<-time.After(9 * time.Second)
+			sip := make([]byte, 100)
+			if _, err := io.ReadFull(slow.conn, sip); err != nil {
+				t.Fatal(err)
+			}
+			early = append(early, sip...)
+			slow.write(masked(0x8A, "")) // it lives: RFC 6455 section 5.5.3
+		}
+		all := io.MultiReader(bytes.NewReader(early), slow.conn)
+		for i := 0; i < len(events); {
+			op, payload, err := readFrame(all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if op == 0x89 {
+				slow.write(masked(0x8A, ""))
+				continue
+			}
+			if string(payload) != events[i] {
+				t.Fatalf("event %d is %s", i, payload)
+			}
+			i++
+		}
+	})
+}
+
+// TestUnread: a client that asks and reads no answer is not read any more, so
+// that what it is owed stays bounded.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		c := w.raw()
+		_ = c.conn.SetDeadline(time.Time{})
+		c.upgrade()
+		_ = c.conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
+		sent := 0
+		for {
+			if _, err := c.conn.Write(masked(0x81, `{"type":"ping"}`)); err != nil {
+				break
+			}
+			if sent++; sent > 10_000 {
+				t.Fatal("the server reads without end")
+			}
+		}
+		if sent < maxOwed {
+			t.Fatalf("read no more than %d frames", sent)
+		}
+		_ = c.conn.SetDeadline(time.Time{})
+		for range sent {
+			if op, _ := c.read(); op != 0x81 {
+				t.Fatalf("%#x", op)
+			}
+		}
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	t.Run("tells all to come back", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t)
+			l := w.library()
+			l.join("a")
+			var plains []*client
+			for range 10 {
+				plains = append(plains, w.connect("/ws?topics=a"))
+			}
+			event := w.publish("a") // still on its way
+			if err := w.handler.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			l.expectEvent(event)
+			f := l.expect("$bye")
+			if f.Payload.Code != 1012. || !f.Payload.Reconnect || f.Payload.Retry < 0 || f.Payload.Retry >= 5000 {
+				t.Fatal(f.raw)
+			}
+			l.expectClose(websocket.StatusServiceRestart)
+			for _, p := range plains {
+				p.expectEvent(event)
+				p.expectClose(websocket.StatusServiceRestart)
+			}
+			if _, response, err := w.try("/ws?topics=a", nil); err == nil || response.StatusCode != 503 {
+				t.Fatal("came in after Shutdown")
+			}
+		})
+	})
+	t.Run("cuts at the deadline", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t, func(_ *rooms.Options, _ *auth.Options, o *Options) { o.WriteTimeout = time.Hour })
+			for range 3 {
+				stuck := w.raw()
+				_ = stuck.conn.SetDeadline(time.Time{})
+				stuck.plainUpgrade("/ws?topics=a")
+			}
+			w.publish("a")
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			begin := time.Now()
+			err := w.handler.Shutdown(ctx)
+			if d := time.Since(begin); err == nil || d != 3*time.Second {
+				t.Fatalf("%v after %v", err, d)
+			}
+		})
+	})
+	t.Run("while a join waits", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t, func(r *rooms.Options, _ *auth.Options, _ *Options) { r.Refresh = refreshAfter(nil) })
+			c := w.library()
+			c.send(`{"type":"join","ref":1,"topics":["a"],"since":%q}`, cursor(w.xid+5))
+			synctest.Wait()
+			if err := w.handler.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			c.expect("$bye")
+			c.expectClose(websocket.StatusServiceRestart)
+		})
+	})
+	t.Run("a storm is paced", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t, func(_ *rooms.Options, _ *auth.Options, o *Options) { o.Spread = 100 * time.Millisecond })
+			for range 50 {
+				w.connect("/ws?topics=a")
+			}
+			begin := time.Now()
+			if err := w.handler.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if d := time.Since(begin); d < 50*time.Millisecond || d > 200*time.Millisecond {
+				t.Fatalf("took %v", d)
+			}
+		})
+	})
+}
