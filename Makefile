@@ -17,7 +17,7 @@ demo: ## try it: a throw-away Postgres, the daemon and a page
 	go run ./cmd/rowcast dev
 
 test: lint ## everything that must be green, on three majors of Postgres
-	@scripts/install-missing postgres cc
+	@scripts/install-missing postgres cc npm
 	bins="$$(scripts/test-postgres.mjs)" && ROWCAST_TEST_PG="$$bins" go test -race -shuffle=on ./...
 
 lint: $(LINT) ## read the code for faults and for imports against the map

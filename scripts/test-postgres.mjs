@@ -10,7 +10,8 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 // The oldest and the newest to be had for each platform. npm's integrity of the
 // tarball pins its content.
@@ -34,7 +35,7 @@ const packages = {
 }
 
 const platform = `${process.platform}-${process.arch}`
-const cache = process.getuid() === 0 ? '/var/cache/rowcast/postgres' : resolve(import.meta.dirname, '../.cache/postgres')
+const cache = process.getuid() === 0 ? '/var/cache/rowcast/postgres' : fileURLToPath(new URL('../.cache/postgres', import.meta.url))
 
 const bins = Object.entries(packages[platform] ?? {}).map(([version, integrity]) => fetched(version, integrity))
 console.log([...system(), ...bins].join(':'))

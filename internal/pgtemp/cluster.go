@@ -25,9 +25,12 @@ type Options struct {
 	BinDir   string            // folder of the server's binaries; default: what Find finds
 	Dir      string            // folder of the cluster, an earlier one is taken up again; default: a new temporary folder
 	Keep     bool              // Close leaves the folder behind
-	Fast     bool              // gives up durability against a crash of the machine: fsync, synchronous_commit, full_page_writes off
-	Settings map[string]string // further lines of postgresql.conf
+	Settings map[string]string // further lines of postgresql.conf; they win over Fast
 	Logger   *slog.Logger      // default: silent
+
+	// Fast turns off fsync, full_page_writes and synchronous_commit. Because of
+	// the last, Kill and an Immediate stop may take the newest commits along.
+	Fast bool
 }
 
 // StopMode is one of Postgres's three ways to shut down.

@@ -23,7 +23,7 @@ func TestCluster(t *testing.T) {
 			t.Parallel()
 			c := pgtest.Cluster(t, pgtemp.Options{BinDir: bin, Fast: true, Settings: map[string]string{
 				"application_name":   `it's a \ name`,
-				"synchronous_commit": "on", // or the crash may take the table along
+				"synchronous_commit": "on",
 			}})
 			var version int
 			var encoding, address, fsync, name string
@@ -50,7 +50,7 @@ func TestCluster(t *testing.T) {
 
 func TestCluster_stops_and_starts_again(t *testing.T) {
 	t.Parallel()
-	c := pgtest.Cluster(t, pgtemp.Options{Fast: true})
+	c := pgtest.Cluster(t, pgtemp.Options{Fast: true, Settings: map[string]string{"synchronous_commit": "on"}})
 	url := c.URL("postgres")
 	execute(t, c, "CREATE TABLE kept ()")
 	for name, mode := range map[string]pgtemp.StopMode{"smart": pgtemp.Smart, "fast": pgtemp.Fast, "immediate": pgtemp.Immediate} {
