@@ -15,7 +15,8 @@ import (
 // the log may name them.
 type catalogue struct {
 	watches map[int32]*Watch
-	faults  map[int32]string // what is wrong with a live watch
+	faults  map[int32]string // what is wrong with a live watch, in rowcast.watches' words
+	epoch   string           // "" when there is none for this database
 	live    int              // watches that have not ended
 	loaded  time.Time        // when the loading began
 }
@@ -35,9 +36,11 @@ func loadCatalogue(ctx context.Context, conn *pgx.Conn) (*catalogue, error) {
 			return err
 		}
 		for _, row := range rows {
-			c.add(row, types)
+			if err := c.add(row, types); err != nil {
+				return err
+			}
 		}
-		return nil
+		return tx.QueryRow(ctx, askEpoch).Scan(&c.epoch)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load watches: %w", schemaError(err))
@@ -59,16 +62,19 @@ type watchRow struct {
 	IncludeOld  bool
 	Unchanged   bool
 	Derive      []byte
-	Ended       bool
 	Key         []string
+	State       *string // NULL when ended
 }
 
+const askEpoch = `SELECT coalesce((SELECT e.epoch FROM rowcast.epoch e WHERE e.identity = rowcast.current_identity()), '')`
+
 const askWatches = `SELECT w.id, coalesce(c.oid, 0), coalesce(n.nspname, ''), coalesce(c.relname, ''), w.entity,
-       w.topic_column, w.topics, w.exclude, w.columns, w.include_old, w.unchanged, w.derive, w.ended IS NOT NULL,
+       w.topic_column, w.topics, w.exclude, w.columns, w.include_old, w.unchanged, w.derive,
        ARRAY(SELECT a.attname
                FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
                JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-              WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY k.place)
+              WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY k.place),
+       CASE WHEN w.ended IS NULL THEN rowcast.state_of(w.id) END
   FROM rowcast.watch w
   LEFT JOIN pg_class c ON c.oid = w.source
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -81,13 +87,13 @@ func loadWatches(ctx context.Context, tx pgx.Tx) ([]watchRow, error) {
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (w watchRow, err error) {
 		err = row.Scan(&w.ID, &w.OID, &w.Schema, &w.Table, &w.Entity, &w.TopicColumn, &w.Topics, &w.Exclude,
-			&w.Only, &w.IncludeOld, &w.Unchanged, &w.Derive, &w.Ended, &w.Key)
+			&w.Only, &w.IncludeOld, &w.Unchanged, &w.Derive, &w.Key, &w.State)
 		return w, err
 	})
 }
 
 // add makes a Watch of a row.
-func (c *catalogue) add(row watchRow, types *types) {
+func (c *catalogue) add(row watchRow, types *types) error {
 	w := &Watch{
 		ID: row.ID, Schema: row.Schema, Table: row.Table, Entity: row.Entity,
 		Templates: row.Topics, Key: row.Key, IncludeOld: row.IncludeOld, Unchanged: row.Unchanged,
@@ -97,7 +103,7 @@ func (c *catalogue) add(row watchRow, types *types) {
 		w.TopicColumn = *row.TopicColumn
 	}
 	if err := json.Unmarshal(row.Derive, &w.Derive); err != nil {
-		c.faults[w.ID] = "derive is not readable"
+		return fmt.Errorf("watch %d: derive: %w", w.ID, err)
 	}
 	for _, column := range types.columns[row.OID] {
 		w.known[column.name] = true
@@ -106,13 +112,14 @@ func (c *catalogue) add(row watchRow, types *types) {
 		}
 	}
 	c.watches[w.ID] = w
-	if row.Ended {
-		return
+	if row.State == nil {
+		return nil
 	}
 	c.live++
-	if fault := w.fault(row); fault != "" {
-		c.faults[w.ID] = fault
+	if *row.State != "ok" && !strings.HasPrefix(*row.State, "abandoned") {
+		c.faults[w.ID] = *row.State
 	}
+	return nil
 }
 
 // captures reports whether the triggers put a column into the log.
@@ -125,37 +132,4 @@ func (w watchRow) captures(c attribute) bool {
 		return true
 	}
 	return (w.Only == nil || slices.Contains(w.Only, c.name)) && !slices.Contains(w.Exclude, c.name)
-}
-
-// fault says what keeps a live watch from giving its events.
-func (w *Watch) fault(row watchRow) string {
-	if row.OID == 0 {
-		return "table gone"
-	}
-	if w.TopicColumn != "" && !w.known[w.TopicColumn] {
-		return "topic column " + w.TopicColumn + " missing"
-	}
-	for _, t := range w.Templates {
-		for _, name := range placeholders(t) {
-			if !w.known[name] {
-				return "topic column " + name + " missing"
-			}
-		}
-	}
-	return ""
-}
-
-// placeholders returns the column names in a topic template.
-func placeholders(template string) (names []string) {
-	for {
-		_, rest, ok := strings.Cut(template, "{")
-		if !ok {
-			return names
-		}
-		name, rest, ok := strings.Cut(rest, "}")
-		if !ok {
-			return names
-		}
-		names, template = append(names, name), rest
-	}
 }

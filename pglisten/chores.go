@@ -91,11 +91,10 @@ func (c *chores) rotate(ctx context.Context, now time.Time) error {
 	if err := conn.QueryRow(ctx, "SELECT rowcast.retention_ms()").Scan(&retention); err != nil {
 		return fmt.Errorf("ask for retention: %w", err)
 	}
-	if !c.rotated.IsZero() && now.Sub(c.rotated) < time.Duration(retention)*time.Millisecond/8 {
-		return nil
-	}
+	due := c.rotated.IsZero() || now.Sub(c.rotated) >= time.Duration(retention)*time.Millisecond/8
 	var outcome string
-	if err := conn.QueryRow(ctx, "SELECT rowcast.rotate($1::text::pg_snapshot)", seen.String()).Scan(&outcome); err != nil {
+	err = conn.QueryRow(ctx, "SELECT rowcast.rotate($1::text::pg_snapshot, $2)", seen.String(), due).Scan(&outcome)
+	if err != nil {
 		return fmt.Errorf("rotate: %w", err)
 	}
 	c.s.log.Debug("log rotation", "outcome", outcome)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,8 +13,9 @@ import (
 )
 
 // askState reads, after every connect and before the first poll, whose log this
-// is and since when nobody looked.
+// is and whether anybody looked lately.
 const askState = `SELECT (SELECT e.epoch FROM rowcast.epoch e WHERE e.identity = rowcast.current_identity()),
+       (SELECT e.epoch FROM rowcast.epoch e),
        pg_sequence_last_value('rowcast.doorbell'),
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
        rowcast.retention_ms()`
@@ -21,93 +23,92 @@ const askState = `SELECT (SELECT e.epoch FROM rowcast.epoch e WHERE e.identity =
 // begin brings sink up to date on a new connection: with a Reset at the start
 // and where the log is another one, else from the cursor held.
 func (r *reader) begin(ctx context.Context) error {
-	var epoch *string
+	var epoch, stale *string
 	var doorbell *int64
 	var clock, retention int64
-	err := r.conn.QueryRow(ctx, askState).Scan(&epoch, &doorbell, &clock, &retention)
+	err := r.conn.QueryRow(ctx, askState).Scan(&epoch, &stale, &doorbell, &clock, &retention)
 	if err != nil {
-		return schemaError(fmt.Errorf("read epoch: %w", err))
+		return fmt.Errorf("read epoch: %w", schemaError(err))
 	}
 	r.s.stats.connected(true)
-	r.bell = bell{tempo: r.s.tempo, backstop: r.s.o.PollInterval, polling: r.s.o.Mode == Poll}
 	fresh, err := loadCatalogue(ctx, r.conn)
 	if err != nil {
 		return err
 	}
 	r.exchange(fresh)
-	abandoned := doorbell == nil || clock-max(*doorbell, -*doorbell) > retention
+	r.bell = bell{tempo: r.s.tempo, backstop: r.s.o.PollInterval, polling: r.s.o.Mode == Poll}
 	if err := r.obey(ctx, order{set: setNow, settle: true}); err != nil {
 		return err
 	}
-	if abandoned {
-		// Writers logged nothing; those still open may go on so.
-		if err := r.awaitBarrier(ctx); err != nil {
-			return err
+	abandoned := doorbell == nil || clock-max(*doorbell, -*doorbell) > retention
+	if abandoned || epoch == nil {
+		// Abandoned, writers logged nothing, and whatever began before the
+		// doorbell was set may go on so: its xid is below the new epoch's.
+		return r.newEpoch(ctx, stale)
+	}
+	if !r.began || *epoch != r.epoch {
+		r.epoch = *epoch
+		return r.load(ctx)
+	}
+	return r.lost(ctx)
+}
+
+// newEpoch begins where the log holds nothing that clients could go on from. Of
+// several instances that call the same epoch stale, one makes the new one.
+func (r *reader) newEpoch(ctx context.Context, stale *string) error {
+	err := r.conn.QueryRow(ctx, "SELECT epoch FROM rowcast.new_epoch($1)", stale).Scan(&r.epoch)
+	if err != nil {
+		return fmt.Errorf("begin epoch: %w", err)
+	}
+	r.s.log.Info("new epoch", "epoch", r.epoch)
+	first, err := r.ripe(ctx)
+	if err != nil {
+		return err
+	}
+	return r.reset(ctx, Reset{Snapshot: first, Floor: first})
+}
+
+// askRipe compares the oldest running transaction with the one that made the
+// epoch, whose xid is known by its lower half.
+const askRipe = `SELECT n.xmin > n.xmax - ((n.xmax - e.xmin::text::bigint) & 4294967295), n.snapshot::text
+  FROM rowcast.epoch e,
+       (SELECT s AS snapshot, pg_snapshot_xmin(s)::text::bigint AS xmin, pg_snapshot_xmax(s)::text::bigint AS xmax
+          FROM pg_current_snapshot() s) n`
+
+// ripe waits until every transaction older than the epoch is over, for they may
+// have left changes out of the log, and returns the snapshot that shows it. In
+// an epoch of some age it does not wait.
+func (r *reader) ripe(ctx context.Context) (snapshot.Snapshot, error) {
+	for pace := r.bell.step; ; pace = min(pace*3/2, r.bell.settle) {
+		var ripe bool
+		var text string
+		if err := r.conn.QueryRow(ctx, askRipe).Scan(&ripe, &text); err != nil {
+			return snapshot.Snapshot{}, fmt.Errorf("wait for older transactions: %w", err)
+		}
+		if ripe {
+			return snapshot.Parse(text)
+		}
+		if !pause(ctx, pace) {
+			return snapshot.Snapshot{}, ctx.Err()
 		}
 	}
-	if err := r.lost(ctx); err != nil {
-		return err
-	}
-	switch {
-	case abandoned || epoch == nil:
-		return r.newEpoch(ctx)
-	case !r.began || *epoch != r.epoch:
-		r.epoch = *epoch
-		_, err := r.load(ctx, r.began)
-		return err
-	}
-	return nil
 }
 
-// newEpoch begins where the log holds nothing that clients could go on from.
-func (r *reader) newEpoch(ctx context.Context) error {
-	var epoch, text string
-	err := r.conn.QueryRow(ctx, "SELECT epoch, snapshot::text FROM rowcast.new_epoch()").Scan(&epoch, &text)
-	if err != nil {
-		return fmt.Errorf("begin epoch: %w", err)
-	}
-	first, err := snapshot.Parse(text)
-	if err != nil {
-		return fmt.Errorf("begin epoch: %w", err)
-	}
-	r.epoch = epoch
-	r.s.log.Info("new epoch", "epoch", epoch)
-	return r.reset(ctx, Reset{Epoch: epoch, Snapshot: first, Floor: first, Restart: r.began})
-}
-
+// reset hands a Reset on and begins from it.
 func (r *reader) reset(ctx context.Context, reset Reset) error {
+	reset.Epoch, reset.Restart = r.epoch, r.began
 	if err := r.sink.Reset(context.WithoutCancel(ctx), reset); err != nil {
 		return &sinkError{err}
 	}
-	r.began = true
+	r.began, r.since = true, time.Now()
 	r.cursor, r.breaks = reset.Snapshot, nil
 	r.s.stats.at(r.epoch, r.cursor)
 	r.s.stats.edit(func(s *Stats) { s.Resets++ })
 	return nil
 }
 
-// awaitBarrier waits until every transaction below the bell's barrier is over.
-func (r *reader) awaitBarrier(ctx context.Context) error {
-	for pace := r.bell.step; ; pace = min(pace*3/2, r.bell.settle) {
-		var xmin uint64
-		err := r.conn.QueryRow(ctx, "SELECT pg_snapshot_xmin(pg_current_snapshot())").Scan(&xmin)
-		if err != nil {
-			return fmt.Errorf("wait for open transactions: %w", err)
-		}
-		if xmin >= r.bell.barrier {
-			return nil
-		}
-		if !pause(ctx, pace) {
-			return ctx.Err()
-		}
-	}
-}
-
 // lost tells of the channels that nobody listened on between two connections.
 func (r *reader) lost(ctx context.Context) error {
-	if !r.began {
-		return nil
-	}
 	for _, channel := range r.s.o.Channels {
 		loss := Loss{Channel: channel, At: r.cursor}
 		if err := r.sink.Lost(context.WithoutCancel(ctx), loss); err != nil {
@@ -122,10 +123,13 @@ func (r *reader) lost(ctx context.Context) error {
 // Its floor: every row from some xid X0 on is in the history, so a cursor that
 // has seen all below X0 can be answered. What was running at S0 below X0 comes
 // later by itself. Rows that rotation removed are below its marks.
-func (r *reader) load(ctx context.Context, restart bool) (head, error) {
+func (r *reader) load(ctx context.Context) error {
+	if _, err := r.ripe(ctx); err != nil {
+		return err
+	}
 	x0, err := r.oldest(ctx)
 	if err != nil {
-		return head{}, err
+		return err
 	}
 	var history []Change
 	b := &batch{r: r, cursor: snapshot.New(x0), take: func(_ context.Context, p Batch) error {
@@ -133,7 +137,7 @@ func (r *reader) load(ctx context.Context, restart bool) (head, error) {
 		return nil
 	}}
 	if err := r.readInto(ctx, b); err != nil {
-		return head{}, fmt.Errorf("load history: %w", err)
+		return fmt.Errorf("load history: %w", err)
 	}
 	s0 := b.head.snapshot
 	floor := s0.Below(x0)
@@ -141,7 +145,7 @@ func (r *reader) load(ctx context.Context, restart bool) (head, error) {
 		floor = floor.Join(m)
 	}
 	resumeHistory(history, s0)
-	return b.head, r.reset(ctx, Reset{Epoch: r.epoch, Snapshot: s0, Floor: floor, History: history, Restart: restart})
+	return r.reset(ctx, Reset{Snapshot: s0, Floor: floor, History: history})
 }
 
 // resumeHistory gives each change, in id order, the largest snapshot that sees

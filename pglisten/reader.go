@@ -23,6 +23,7 @@ type reader struct {
 
 	began     bool              // sink has taken the first Reset
 	epoch     string            // of cursor
+	since     time.Time         // when the epoch was learned
 	cursor    snapshot.Snapshot // everything visible in it has been taken
 	breaks    []handed          // of the batch after cursor, if it broke
 	catalogue *catalogue
@@ -78,34 +79,29 @@ func (r *reader) turn(ctx context.Context) error {
 		r.s.mail.giveBack(askers)
 		return err
 	}
-	seen, err := r.poll(ctx)
+	h, found, err := r.read(ctx)
+	if errors.Is(err, errGap) {
+		r.s.log.Error("log rows were rotated away before they were read: every client refetches")
+		r.s.stats.gap()
+		err = r.load(ctx)
+	}
 	if err != nil {
 		r.s.mail.giveBack(askers)
 		return err
 	}
 	answer(askers, nil)
-	seen.rings = rings
-	r.s.stats.polled(seen)
+	r.s.stats.polled(rings)
 	if fresh != nil {
 		if err := r.adopt(ctx, fresh); err != nil {
 			return err
 		}
 	}
-	return r.obey(ctx, r.bell.after(time.Now(), seen))
-}
-
-// poll reads once, and begins anew where the log is no longer whole.
-func (r *reader) poll(ctx context.Context) (sight, error) {
-	h, found, err := r.read(ctx)
-	if errors.Is(err, errGap) {
-		r.s.log.Error("log rows were rotated away before they were read: every client refetches")
-		r.s.stats.gap()
-		h, err = r.load(ctx, true)
+	if h.clock == 0 {
+		return nil // the doorbell was not seen this time
 	}
-	if err != nil {
-		return sight{}, err
-	}
-	return sight{found: found, doorbell: h.doorbell, clock: h.clock, xmin: r.cursor.Xmin()}, nil
+	return r.obey(ctx, r.bell.after(time.Now(), sight{
+		rings: rings, found: found, doorbell: h.doorbell, clock: h.clock, xmin: r.cursor.Xmin(),
+	}))
 }
 
 // notify hands on what came on other channels.

@@ -89,8 +89,14 @@ func (r *reader) adopt(ctx context.Context, fresh *catalogue) error {
 	if fresh.loaded.After(r.catalogue.loaded) {
 		r.exchange(fresh)
 	}
+	if fresh.epoch != r.epoch && fresh.loaded.After(r.since) {
+		return errOtherEpoch
+	}
 	return r.report(ctx)
 }
+
+// errOtherEpoch ends a session; the next one begins in the new epoch.
+var errOtherEpoch = errors.New("another instance began a new epoch")
 
 // report tells sink of each watch whose faults changed.
 func (r *reader) report(ctx context.Context) error {
@@ -104,9 +110,9 @@ func (r *reader) report(ctx context.Context) error {
 		r.reported[id] = fault
 		log := r.s.log.With("watch", id, "table", w.Schema+"."+w.Table)
 		if fault != "" {
-			log.Error("watch gives no events", "err", fault)
+			log.Error("watch is not whole", "state", fault)
 		} else {
-			log.Info("watch gives events again")
+			log.Info("watch is whole again")
 		}
 		loss := Loss{Watch: w, At: r.cursor}
 		if err := r.sink.Lost(context.WithoutCancel(ctx), loss); err != nil {

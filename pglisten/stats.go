@@ -65,10 +65,10 @@ func (s *statistics) connected(yes bool) {
 	})
 }
 
-func (s *statistics) polled(seen sight) {
+func (s *statistics) polled(rings int) {
 	s.edit(func(s *Stats) {
 		s.Polls++
-		s.Wakeups += uint64(seen.rings)
+		s.Wakeups += uint64(rings)
 		s.LastPoll = time.Now()
 	})
 }
