@@ -181,29 +181,32 @@ func TestGate_Topics(t *testing.T) {
 	}
 }
 
-func TestParseRequest(t *testing.T) {
+func TestGate_Wishes(t *testing.T) {
 	t.Parallel()
+	g := New(Options{Limits: Limits{Topics: 3}})
 	since := func(s string) *string { return &s }
 	for _, tt := range []struct {
 		query string
-		want  Request
-		bad   bool
+		want  Wishes
+		code  rooms.Code
 	}{
-		{"", Request{}, false},
-		{"topics=", Request{}, false},
-		{"topics=topic_7,messages", Request{Topics: []string{"topic_7", "messages"}}, false},
-		{"topics=topic_7%2Cmessages", Request{Topics: []string{"topic_7", "messages"}}, false},
-		{"x=1&topics=a&topics=b", Request{Topics: []string{"a", "b"}}, false},
-		{"topics=caf%C3%A9,a%26b,a+b", Request{Topics: []string{"café", "a&b", "a+b"}}, false},
-		{"topics=a,,b", Request{Topics: []string{"a", "", "b"}}, false},
-		{"topics=a&since=AbC-_9", Request{Topics: []string{"a"}, Since: since("AbC-_9")}, false},
-		{"topics=a&since=", Request{Topics: []string{"a"}}, false},
-		{"topics=a%zz", Request{}, true},
-		{"topics=a&since=%", Request{}, true},
+		{"topics=topic_7,messages", Wishes{Topics: []string{"topic_7", "messages"}}, ""},
+		{"topics=topic_7%2Cmessages", Wishes{Topics: []string{"topic_7", "messages"}}, ""},
+		{"x=1&topics=a&topics=b,a", Wishes{Topics: []string{"a", "b"}}, ""},
+		{"topics=caf%C3%A9,a%26b,a+b", Wishes{Topics: []string{"café", "a&b", "a+b"}}, ""},
+		{"topics=a&since=AbC-_9", Wishes{Topics: []string{"a"}, Since: since("AbC-_9")}, ""},
+		{"topics=a&since=", Wishes{Topics: []string{"a"}}, ""},
+		{"", Wishes{}, rooms.BadTopic},
+		{"topics=", Wishes{}, rooms.BadTopic},
+		{"topics=a,,b", Wishes{}, rooms.BadTopic},
+		{"topics=a%20b", Wishes{}, rooms.BadTopic},
+		{"topics=a%zz", Wishes{}, rooms.BadTopic},
+		{"topics=a&since=%", Wishes{}, rooms.BadTopic},
+		{"topics=a,b,c,d", Wishes{}, rooms.TooManyTopics},
 	} {
-		got, err := ParseRequest(tt.query)
-		if (err != nil) != tt.bad || !reflect.DeepEqual(got, tt.want) {
-			t.Errorf("ParseRequest(%q) = %+v, %v", tt.query, got, err)
+		got, refusal := g.Wishes(tt.query)
+		if !reflect.DeepEqual(got, tt.want) || (refusal != nil) != (tt.code != "") || refusal != nil && refusal.Code != tt.code {
+			t.Errorf("Wishes(%q) = %+v, %+v", tt.query, got, refusal)
 		}
 	}
 }

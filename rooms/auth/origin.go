@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -16,10 +17,8 @@ func (g *Gate) originAllowed(r *http.Request) bool {
 	if origin == "" {
 		return true
 	}
-	for _, p := range g.origins {
-		if p == "*" {
-			return true
-		}
+	if slices.Contains(g.origins, "*") {
+		return true
 	}
 	u, err := url.Parse(origin)
 	if err != nil || u.Scheme == "" || u.Host == "" {

@@ -4,19 +4,38 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"rowcast/rooms"
 )
 
-// Request is what a URL asks for: the plain level and SSE join with it.
-type Request struct {
+// Wishes are what a URL asks for: the plain level and SSE join with it.
+type Wishes struct {
 	Topics []string
 	Since  *string // nil: nothing to resume
 }
 
-// ParseRequest reads topics= and since= from a URL's query. Both are percent
-// decoded (a + is a plus: topic names hold no space), topics then split at commas.
-// Other parameters are left alone. Whether a name is a good one is for Gate.Topics.
-func ParseRequest(query string) (Request, error) {
-	var req Request
+// Wishes reads what a URL's query asks for, and refuses it as a whole when one
+// of its topics cannot be joined or there is none.
+func (g *Gate) Wishes(query string) (Wishes, *Refusal) {
+	w, err := parseWishes(query)
+	if err != nil || len(w.Topics) == 0 {
+		return Wishes{}, &Refusal{rooms.BadTopic, "topics are missing: ?topics=a,b"}
+	}
+	topics, denied := g.Topics(w.Topics, nil)
+	for _, t := range w.Topics {
+		if d, no := denied[t]; no {
+			return Wishes{}, &Refusal{d.Code, fmt.Sprintf("%.200q: %s", t, d.Message)}
+		}
+	}
+	w.Topics = topics
+	return w, nil
+}
+
+// parseWishes reads topics= and since=. Both are percent-decoded (a + is a plus:
+// topic names hold no space), topics then split at commas. Other parameters are
+// left alone.
+func parseWishes(query string) (Wishes, error) {
+	var w Wishes
 	for pair := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(pair, "=")
 		if key != "topics" && key != "since" {
@@ -25,13 +44,13 @@ func ParseRequest(query string) (Request, error) {
 		value, err := url.PathUnescape(value)
 		switch {
 		case err != nil:
-			return Request{}, fmt.Errorf("parse %s: %w", key, err)
+			return Wishes{}, fmt.Errorf("parse %s: %w", key, err)
 		case value == "":
 		case key == "since":
-			req.Since = &value
+			w.Since = &value
 		default:
-			req.Topics = append(req.Topics, strings.Split(value, ",")...)
+			w.Topics = append(w.Topics, strings.Split(value, ",")...)
 		}
 	}
-	return req, nil
+	return w, nil
 }

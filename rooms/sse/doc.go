@@ -3,7 +3,6 @@
 // curl.
 //
 //	retry: 3120                     how long to wait before coming back, jittered
-//
 //	id: <cursor>                    where this stream begins (a new one only)
 //
 //	id: <cursor>                    an event; also $resync

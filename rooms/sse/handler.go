@@ -3,7 +3,6 @@ package sse
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -32,6 +31,9 @@ type Options struct {
 var (
 	errDrain = errors.New("shutting down") // ends a stream whose client is to come back
 	errGone  = errors.New("client is gone")
+
+	draining = &auth.Refusal{Code: rooms.Unavailable, Message: "shutting down"}
+	away     = &auth.Refusal{Code: rooms.Unavailable, Message: "the database cannot be asked now"}
 )
 
 // Handler is the endpoint of server-sent events.
@@ -76,7 +78,7 @@ func (h *Handler) Streams() int {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Origin")
 	if refused := h.gate.Check(r); refused != nil {
-		refuse(w, http.StatusForbidden, refused.Code, refused.Message)
+		refuse(w, http.StatusForbidden, refused)
 		return
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
@@ -87,36 +89,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "GET only", http.StatusMethodNotAllowed)
 		return
 	}
-	topics, since, denial := h.wishes(r)
-	if denial != nil {
-		refuse(w, http.StatusBadRequest, denial.Code, denial.Message)
+	wishes, refused := h.gate.Wishes(r.URL.RawQuery)
+	if refused != nil {
+		refuse(w, http.StatusBadRequest, refused)
 		return
 	}
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		wishes.Since = &last // from a browser that comes back: newer than the URL's
+	}
 	if refused := h.gate.Enter(); refused != nil {
-		h.later(w, jitter(h.o.Retry), refused.Code, refused.Message)
+		h.later(w, jitter(h.o.Retry), refused)
 		return
 	}
 	defer h.gate.Leave()
-	h.stream(w, r, rooms.JoinRequest{Topics: topics, Since: since})
-}
-
-// wishes reads what the request asks for. Last-Event-ID, which a browser sends
-// when it comes back, is newer than the URL's since.
-func (h *Handler) wishes(r *http.Request) (topics []string, since *string, denial *rooms.Denial) {
-	req, err := auth.ParseRequest(r.URL.RawQuery)
-	if err != nil || len(req.Topics) == 0 {
-		return nil, nil, &rooms.Denial{Code: rooms.BadTopic, Message: "topics are missing: ?topics=a,b"}
-	}
-	topics, denied := h.gate.Topics(req.Topics, nil)
-	for _, topic := range req.Topics {
-		if d, no := denied[topic]; no {
-			return nil, nil, &rooms.Denial{Code: d.Code, Message: fmt.Sprintf("%.200q: %s", topic, d.Message)}
-		}
-	}
-	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		return topics, &last, nil
-	}
-	return topics, req.Since, nil
+	h.stream(w, r, rooms.JoinRequest{Topics: wishes.Topics, Since: wishes.Since})
 }
 
 // stream joins, and then writes until the client leaves or is sent away.
@@ -125,13 +111,13 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, join rooms.Join
 	defer cancel()
 	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: rooms.Stream})
 	if err != nil {
-		h.later(w, rand.N(h.o.Spread), rooms.Unavailable, "shutting down")
+		h.later(w, rand.N(h.o.Spread), draining)
 		return
 	}
 	defer sub.Close(errGone)
 	s := &stream{sub: sub, out: newOutput(w, h.o.WriteTimeout), cancel: cancel}
 	if !h.begin(s) {
-		h.later(w, rand.N(h.o.Spread), rooms.Unavailable, "shutting down")
+		h.later(w, rand.N(h.o.Spread), draining)
 		return
 	}
 	defer h.end(s)
@@ -144,33 +130,32 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, join rooms.Join
 	}
 	switch err := sub.Join(ctx, join); {
 	case errors.Is(err, rooms.ErrUnavailable):
-		h.later(w, jitter(h.o.Retry), rooms.Unavailable, "the database cannot be asked now")
+		h.later(w, jitter(h.o.Retry), away)
 	case errors.Is(err, errDrain):
-		h.later(w, rand.N(h.o.Spread), rooms.Unavailable, "shutting down")
+		h.later(w, rand.N(h.o.Spread), draining)
 	case err == nil:
 		head(w)
-		err = s.run(ctx, greeting(jitter(h.o.Retry), first))
+		err = s.run(ctx, block(jitter(h.o.Retry), only(first)))
 		if errors.Is(err, errDrain) {
-			err = s.out.write(retry(nil, rand.N(h.o.Spread)))
+			err = s.out.write(block(rand.N(h.o.Spread), only("")))
 		}
 		h.o.Logger.Debug("stream ended", "err", err)
 	}
 }
 
 // refuse answers for good: an EventSource does not come back.
-func refuse(w http.ResponseWriter, status int, code rooms.Code, message string) {
+func refuse(w http.ResponseWriter, status int, why *auth.Refusal) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(rooms.ErrorFrame(nil, code, message), '\n'))
+	_, _ = w.Write(append(rooms.ErrorFrame(nil, why.Code, why.Message), '\n'))
 }
 
 // later answers a client that is to come back: any status but 200 would end its
 // EventSource.
-func (h *Handler) later(w http.ResponseWriter, after time.Duration, code rooms.Code, message string) {
+func (h *Handler) later(w http.ResponseWriter, after time.Duration, why *auth.Refusal) {
 	head(w)
-	b := retry(nil, after)
-	b = appendFrame(b, rooms.Frame{Kind: rooms.Control, Data: rooms.ErrorFrame(nil, code, message)})
-	_ = newOutput(w, h.o.WriteTimeout).write(b)
+	f := rooms.Frame{Kind: rooms.Control, Data: rooms.ErrorFrame(nil, why.Code, why.Message)}
+	_ = newOutput(w, h.o.WriteTimeout).write(block(after, f))
 }
 
 // head sends the head of an event stream.
@@ -217,8 +202,10 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	h.mu.Unlock()
 
 	stop := context.AfterFunc(ctx, h.cut)
-	defer stop()
 	h.running.Wait()
+	if stop() {
+		return nil // in time
+	}
 	return context.Cause(ctx)
 }
 

@@ -38,17 +38,15 @@ func (s *stream) run(ctx context.Context, b []byte) error {
 	}
 }
 
-// greeting is the first block of a stream; cursor "" leaves the id out.
-func greeting(after time.Duration, cursor string) []byte {
-	return appendFrame(retry(nil, after), rooms.Frame{Kind: rooms.Ping, Cursor: cursor})
+// block returns a block that tells the client how long to wait before it comes
+// back; f completes it.
+func block(after time.Duration, f rooms.Frame) []byte {
+	b := strconv.AppendInt([]byte("retry: "), after.Milliseconds(), 10)
+	return appendFrame(append(b, '\n'), f)
 }
 
-// retry appends how long the client is to wait before it comes back.
-func retry(b []byte, after time.Duration) []byte {
-	b = append(b, "retry: "...)
-	b = strconv.AppendInt(b, after.Milliseconds(), 10)
-	return append(b, "\n\n"...)
-}
+// only is a frame that holds a cursor and nothing for the page; "" nothing at all.
+func only(cursor string) rooms.Frame { return rooms.Frame{Kind: rooms.Ping, Cursor: cursor} }
 
 // appendFrame appends a frame as one block. A $ping becomes its id alone, which
 // a browser takes over without telling the page. The id of a frame without a

@@ -7,6 +7,7 @@ import (
 	"github.com/coder/websocket"
 
 	"rowcast/rooms"
+	"rowcast/rooms/auth"
 )
 
 // The close codes that are this protocol's own (docs/protocol.md); the others
@@ -43,8 +44,8 @@ type ending struct {
 func (e ending) Error() string { return fmt.Sprintf("closed with %d", e.code) }
 
 // refusal tells a client why, and ends its session.
-func refusal(code rooms.Code, message string) ending {
-	return ending{code: closeCodes[code], last: rooms.ErrorFrame(nil, code, message)}
+func refusal(r auth.Refusal) ending {
+	return ending{code: closeCodes[r.Code], last: rooms.ErrorFrame(nil, r.Code, r.Message)}
 }
 
 // closeCode is the close code that the cause of an end stands for; 0 for none.

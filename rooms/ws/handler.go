@@ -126,7 +126,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if refused := h.gate.Enter(); refused != nil {
-		s.end(refusal(refused.Code, refused.Message))
+		s.end(refusal(*refused))
 	} else {
 		s.leave = h.gate.Leave
 		h.greet(s, r)
@@ -234,9 +234,11 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	h.mu.Unlock()
 
 	stop := context.AfterFunc(ctx, h.cut)
-	defer stop()
 	h.closePlain(ctx, silent)
 	h.running.Wait()
+	if stop() {
+		return nil // in time
+	}
 	return context.Cause(ctx)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -165,7 +166,7 @@ func TestFraming(t *testing.T) {
 		c.upgrade()
 		c.write(masked(0x88, "\x03\xe9")) // 1001
 		c.expectClose(websocket.StatusGoingAway)
-		if _, _, err := readFrame(c.in); err != io.EOF {
+		if _, _, err := readFrame(c.in); !errors.Is(err, io.EOF) {
 			t.Fatalf("after the close handshake: %v", err)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"rowcast/rooms"
+	"rowcast/rooms/auth"
 )
 
 const (
@@ -61,7 +62,7 @@ func (s *session) receive(ctx context.Context) ([]byte, error) {
 	case err != nil:
 		return nil, s.fault(err)
 	case len(data) > limit:
-		return nil, refusal(rooms.TooLarge, "message over limits.frame_bytes")
+		return nil, refusal(auth.Refusal{Code: rooms.TooLarge, Message: "message over limits.frame_bytes"})
 	case kind == websocket.MessageText && s.level == rooms.Library && !utf8.Valid(data):
 		return nil, ending{code: websocket.StatusInvalidFramePayloadData}
 	}

@@ -3,7 +3,6 @@ package ws
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 
@@ -57,19 +56,13 @@ func (s *session) sever() {
 
 // joinURL joins what the URL asks for: the plain level's only join.
 func (s *session) joinURL(r *http.Request) error {
-	req, err := auth.ParseRequest(r.URL.RawQuery)
-	if err != nil || len(req.Topics) == 0 {
-		return refusal(rooms.BadTopic, "topics are missing: ?topics=a,b")
+	wishes, refused := s.gate.Wishes(r.URL.RawQuery)
+	if refused != nil {
+		return refusal(*refused)
 	}
-	topics, denied := s.gate.Topics(req.Topics, nil)
-	for _, topic := range req.Topics {
-		if d, no := denied[topic]; no {
-			return refusal(d.Code, fmt.Sprintf("%.200q: %s", topic, d.Message))
-		}
-	}
-	err = s.sub.Join(r.Context(), rooms.JoinRequest{Topics: topics, Since: req.Since})
+	err := s.sub.Join(r.Context(), rooms.JoinRequest{Topics: wishes.Topics, Since: wishes.Since})
 	if errors.Is(err, rooms.ErrUnavailable) {
-		return refusal(rooms.Unavailable, "the database cannot be asked now")
+		return refusal(auth.Refusal{Code: rooms.Unavailable, Message: "the database cannot be asked now"})
 	}
 	return err
 }
