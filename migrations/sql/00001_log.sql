@@ -1,0 +1,104 @@
+-- The event log and the few values around it.
+--
+-- A change is written here by a trigger, in the transaction that made it. The
+-- daemon reads the rows, tells its clients and throws whole slots away again:
+-- nothing is ever updated, and nothing waits for VACUUM.
+
+-- +goose Up
+
+-- goose makes the schema and rowcast.schema_version first; nobody else gets in.
+REVOKE ALL ON SCHEMA rowcast FROM PUBLIC;
+
+CREATE TABLE rowcast.log (
+  -- CACHE 1, always: within one reading, the order of ids is the order of cause and effect.
+  id          bigint GENERATED ALWAYS AS IDENTITY (CACHE 1),
+  xid         xid8        NOT NULL,            -- the top-level transaction: what a reader's snapshot is asked about
+  slot        smallint    NOT NULL,            -- rowcast.slot_of(at): an eighth of the retention
+  watch       int         NOT NULL,            -- rowcast.watch.id; 0 for emit()
+  op          "char"      NOT NULL,            -- Insert Update Delete Truncate Emit, B: a bulk() marker
+  flags       smallint    NOT NULL DEFAULT 0,  -- 1: data is cut, 2: old is cut (key and topic columns only)
+  at          timestamptz NOT NULL,            -- when the change was made, not when it was committed
+  mutation_id text,
+  data        json,                            -- I, U: the new row; D: the old one; E: the payload
+  old         json,                            -- U: the old row
+  changed     text[],                          -- U with something cut: the columns that changed
+  type        text,                            -- E
+  topics      text[]                           -- E
+) PARTITION BY LIST (slot);
+
+-- Rows are read once and thrown away: compressing them would be the writer's time.
+ALTER TABLE rowcast.log ALTER COLUMN data SET STORAGE EXTERNAL, ALTER COLUMN old SET STORAGE EXTERNAL;
+
+-- The reader asks for the transactions that were not visible last time.
+CREATE INDEX log_xid ON rowcast.log (xid);
+
+-- All eight are there from the beginning: no DDL at run time, and no writer
+-- ever hears "no partition found". They are emptied by TRUNCATE alone, so
+-- vacuuming them after inserts would be work for nothing.
+CREATE TABLE rowcast.log_0 PARTITION OF rowcast.log FOR VALUES IN (0) WITH (autovacuum_vacuum_insert_threshold = -1);
+CREATE TABLE rowcast.log_1 PARTITION OF rowcast.log FOR VALUES IN (1) WITH (autovacuum_vacuum_insert_threshold = -1);
+CREATE TABLE rowcast.log_2 PARTITION OF rowcast.log FOR VALUES IN (2) WITH (autovacuum_vacuum_insert_threshold = -1);
+CREATE TABLE rowcast.log_3 PARTITION OF rowcast.log FOR VALUES IN (3) WITH (autovacuum_vacuum_insert_threshold = -1);
+CREATE TABLE rowcast.log_4 PARTITION OF rowcast.log FOR VALUES IN (4) WITH (autovacuum_vacuum_insert_threshold = -1);
+CREATE TABLE rowcast.log_5 PARTITION OF rowcast.log FOR VALUES IN (5) WITH (autovacuum_vacuum_insert_threshold = -1);
+CREATE TABLE rowcast.log_6 PARTITION OF rowcast.log FOR VALUES IN (6) WITH (autovacuum_vacuum_insert_threshold = -1);
+CREATE TABLE rowcast.log_7 PARTITION OF rowcast.log FOR VALUES IN (7) WITH (autovacuum_vacuum_insert_threshold = -1);
+
+-- What was thrown away: everything the snapshot sees may be gone from the slot.
+CREATE TABLE rowcast.mark (
+  slot     smallint    PRIMARY KEY,
+  snapshot pg_snapshot NOT NULL,
+  at       timestamptz NOT NULL
+);
+
+-- Which life of which database this log belongs to. UNLOGGED on purpose: crash
+-- recovery and promotion empty it, which is how the daemon learns of them.
+CREATE UNLOGGED TABLE rowcast.epoch (
+  one      boolean     PRIMARY KEY DEFAULT true CHECK (one),
+  epoch    text        NOT NULL CHECK (epoch OPERATOR(pg_catalog.~) '^[a-z0-9]{4,10}$'),
+  identity text        NOT NULL,  -- rowcast.current_identity() when it began
+  started  timestamptz NOT NULL
+);
+
+-- A reader's last promise, in milliseconds of this server's clock.
+--   ahead:     "I poll until then": writers need not ring
+--   past:      asleep since then: ring
+--   negative:  the same time, but never ring (capture.mode: poll)
+--   never set: no daemon has come yet: log nothing
+-- A sequence, because it is read and written outside of transactions: a writer
+-- in REPEATABLE READ sees the newest promise, and no row is ever left to vacuum.
+CREATE SEQUENCE rowcast.doorbell MINVALUE -9223372036854775808;
+
+-- The four functions below are plain SQL without a SET clause so that the
+-- planner puts their bodies in place of the call: they cost a trigger nothing.
+
+-- How long the log is kept; rowcast.configure() replaces it.
+CREATE FUNCTION rowcast.retention_ms() RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT 7200000::pg_catalog.int8 $$;
+
+CREATE FUNCTION rowcast.slot_of(ms bigint) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT (ms OPERATOR(pg_catalog./) (rowcast.retention_ms() OPERATOR(pg_catalog./) 8)
+             OPERATOR(pg_catalog.%) 8)::pg_catalog.int2
+$$;
+
+-- Nobody has looked for as long as the log is kept, or ever: writing on would
+-- only fill the disk. The daemon that comes back begins a new epoch.
+CREATE FUNCTION rowcast.is_abandoned(bell bigint, ms bigint) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT bell IS NULL OR ms OPERATOR(pg_catalog.-) pg_catalog.abs(bell) OPERATOR(pg_catalog.>) rowcast.retention_ms()
+$$;
+
+-- A promise further ahead than a second is nobody's: a clock was set back.
+CREATE FUNCTION rowcast.must_ring(bell bigint, ms bigint) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT bell OPERATOR(pg_catalog.>=) 0
+     AND NOT (bell OPERATOR(pg_catalog.>=) ms AND bell OPERATOR(pg_catalog.<=) (ms OPERATOR(pg_catalog.+) 1000))
+$$;
+
+-- +goose Down
+DROP FUNCTION rowcast.must_ring(bigint, bigint);
+DROP FUNCTION rowcast.is_abandoned(bigint, bigint);
+DROP FUNCTION rowcast.slot_of(bigint);
+DROP FUNCTION rowcast.retention_ms();
+DROP SEQUENCE rowcast.doorbell;
+DROP TABLE rowcast.epoch;
+DROP TABLE rowcast.mark;
+DROP TABLE rowcast.log;

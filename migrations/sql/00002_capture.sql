@@ -1,0 +1,365 @@
+-- The trigger functions: what runs inside an application's own writes.
+--
+-- They may not raise, they may not wait, and they may not be used to become the
+-- owner of this schema. So, in the three capture functions and in every
+-- statement they build:
+--
+--   * every name is qualified: functions, types, casts and operators. They are
+--     SECURITY DEFINER and run under the writer's search_path, in which a type
+--     called text or an operator called = may be anybody's. Hence no IN,
+--     IS DISTINCT FROM, NULLIF, BETWEEN or CASE x WHEN: they look up "=" there;
+--   * there is no SET clause (5 us a row) and no EXCEPTION block (a
+--     subtransaction a row: 64 of them overflow a cache of the whole cluster);
+--   * no column is named in advance, or the next ALTER TABLE would break the
+--     writer. Rows go whole through row_to_json, and where columns must be
+--     picked, the statement is built from the catalogue as it is then;
+--   * JSON is never parsed: a json column may hold \u0000, on which all of
+--     ->>, json_each and ::jsonb fail;
+--   * rows are compared by *= (their bytes): json, xml and point have no "=".
+--
+-- Trigger arguments: the watch's id (a relation's oid would differ in a
+-- restored dump and in each partition), max_bytes, 'whole' or 'chosen' (some
+-- columns are left out or sent as text), 'changed' or 'unchanged' (whether an
+-- UPDATE that changes nothing is logged).
+
+-- +goose Up
+
+CREATE TABLE rowcast.watch (
+  id           int         GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  source       regclass    NOT NULL,            -- dumped by name
+  topic_column name,
+  topics       text[]      NOT NULL,            -- templates: 'topic_{topic_id}'
+  entity       text        NOT NULL,            -- 'message' makes message_created
+  ops          text[]      NOT NULL,
+  exclude      name[]      NOT NULL,
+  columns      name[],                          -- NULL: all
+  as_text      name[]      NOT NULL,            -- columns whose own cast to json might raise
+  level        text        NOT NULL,            -- 'row' or 'statement'
+  include_old  boolean     NOT NULL,
+  max_bytes    int         NOT NULL,
+  derive       jsonb       NOT NULL,
+  unchanged    boolean     NOT NULL,
+  always       boolean     NOT NULL,
+  created      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  ended        timestamptz                      -- a row is never changed but for this
+);
+CREATE UNIQUE INDEX watch_live ON rowcast.watch (source) WHERE ended IS NULL;
+
+-- Which transaction has called bulk() for which watch. The setting
+-- rowcast.bulk, which anybody can set, only says that a look here is worth it.
+CREATE TABLE rowcast.silence (
+  xid   xid8,
+  watch int,
+  PRIMARY KEY (xid, watch)
+);
+
+-- A row's size overflows its int4 from 2 GB on, hence the lower bounds.
+CREATE FUNCTION rowcast.is_small(size int, most int) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT size OPERATOR(pg_catalog.>=) 0 AND size OPERATOR(pg_catalog.<=) most
+$$;
+
+-- Too large to be handled as one value (1 GB at most, and copies are made):
+-- such a change is told as a $resync of its watch.
+CREATE FUNCTION rowcast.is_huge(size int) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT size OPERATOR(pg_catalog.<) 0 OR size OPERATOR(pg_catalog.>) 536870912
+$$;
+
+-- The type behind a domain.
+CREATE FUNCTION rowcast.base_type(type oid) RETURNS oid LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  WITH RECURSIVE d AS (
+    SELECT $1 AS oid
+    UNION ALL
+    SELECT t.typbasetype FROM d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype = 'd'
+  )
+  SELECT d.oid FROM d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype <> 'd'
+$$;
+
+-- The columns of a relation that a watch captures, and how SQL writes their
+-- values: %s stands for the column. Key and topic columns always are captured
+-- (needed): without them there is no telling whom a change concerns.
+--
+-- format() calls a type's output function, which only a superuser can have
+-- written; a cast could be anybody's.
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.captured(watch_id int, rel oid)
+RETURNS TABLE (num smallint, name name, needed boolean, value text, cut_value text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  w        rowcast.watch;
+  key      name[];
+  as_text  text := 'CASE WHEN pg_catalog.num_nulls(%1$s) OPERATOR(pg_catalog.=) 0 THEN pg_catalog.format(''%%s'', %1$s) END';
+  cut_text text := 'CASE WHEN pg_catalog.num_nulls(%1$s) OPERATOR(pg_catalog.=) 0 THEN pg_catalog.left(pg_catalog.format(''%%s'', %1$s), 1000) END';
+BEGIN
+  SELECT * INTO w FROM rowcast.watch x WHERE x.id = watch_id;
+  key := ARRAY(SELECT k.attname FROM pg_index i JOIN pg_attribute k ON k.attrelid = i.indrelid AND k.attnum = ANY (i.indkey)
+                WHERE i.indrelid = w.source AND i.indisprimary);
+  RETURN QUERY
+    SELECT a.attnum, a.attname, n.needed,
+           CASE WHEN a.attname = ANY (w.as_text) THEN as_text ELSE '%1$s' END,
+           CASE WHEN NOT n.needed THEN NULL
+                -- Numbers, times and the like as they are, of all else the first 1000 characters.
+                WHEN b.type < 16384 AND a.attlen > 0 OR b.type = 'numeric'::regtype THEN '%1$s'
+                WHEN b.type IN ('text'::regtype, 'varchar'::regtype) THEN 'pg_catalog.left(%1$s::pg_catalog.text, 1000)'
+                ELSE cut_text END
+      FROM pg_attribute a
+     CROSS JOIN LATERAL (SELECT a.attname = ANY (key) OR coalesce(a.attname = w.topic_column, false)
+                             OR strpos(array_to_string(w.topics, ' '), '{' || a.attname || '}') > 0 AS needed) n
+     CROSS JOIN LATERAL (SELECT CASE WHEN a.atttypid >= 16384 THEN rowcast.base_type(a.atttypid) ELSE a.atttypid END AS type) b
+     WHERE a.attrelid = rel AND a.attnum > 0 AND NOT a.attisdropped
+       AND a.attgenerated <> 'v'  -- virtual columns are null inside triggers
+       AND (n.needed OR (w.columns IS NULL OR a.attname = ANY (w.columns)) AND a.attname <> ALL (w.exclude))
+     ORDER BY a.attnum;
+END $$;
+-- +goose StatementEnd
+
+-- How captured columns become JSON, for watches that choose columns: $1 the old
+-- row, $2 the new one. OFFSET 0, or each use of a row would be a copy of it.
+CREATE FUNCTION rowcast.json_statement(watch_id int, rel oid) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT format('SELECT (SELECT pg_catalog.row_to_json(j.*) FROM (SELECT %s) j), (SELECT pg_catalog.row_to_json(j.*) FROM (SELECT %s) j)'
+                ' FROM (SELECT $1 AS o, $2 AS n OFFSET 0) p',
+                string_agg(format('%s AS %I', format(c.value, format('(p.o).%I', c.name)), c.name), ', ' ORDER BY c.num),
+                string_agg(format('%s AS %I', format(c.value, format('(p.n).%I', c.name)), c.name), ', ' ORDER BY c.num))
+    FROM rowcast.captured(watch_id, rel) c
+$$;
+
+-- The slow path: a statement that logs what was written, built from the
+-- catalogue as it is at this moment. For rows over max_bytes and for triggers
+-- at statement level.
+--
+-- Parameters of the statement: $1 the old row, $2 the new one (row level),
+-- $3 xid, $4 slot, $5 time, $6 mutation id. Its shape, from the inside out:
+--
+--   written   the rows: at row level as o and n, else as o1 n1 o2 n2 …
+--   tried     … and each as JSON, if it is small enough to try      (oj, nj)
+--   kept      … JSON over max_bytes replaced by key and topic columns
+--
+-- The OFFSET 0 between them keep the planner from merging the levels, that is
+-- from computing a thing twice, or before it is known to be small.
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.log_statement(watch_id int, rel oid, op text, by_row boolean) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  w       rowcast.watch;
+  list    record;           -- the captured columns, written out for every place they come to
+  tries   text := 'CASE WHEN (SELECT pg_catalog.sum(s.s) OPERATOR(pg_catalog.<=) %s FROM pg_catalog.unnest(ARRAY[%s]::pg_catalog.int4[]) s(s)) IS NOT FALSE'
+                  ' THEN (SELECT pg_catalog.row_to_json(j.*) FROM (SELECT %s) j) END AS %sj';
+  fits    text := 'pg_catalog.pg_column_size(p.%sj) OPERATOR(pg_catalog.<=) %s';
+  keeps   text := 'CASE WHEN %1$s THEN p.%2$sj ELSE (SELECT pg_catalog.row_to_json(j.*) FROM (SELECT %3$s) j) END AS %2$s, CASE WHEN %1$s THEN 0 ELSE %4$s END AS %2$s_cut';
+  o_fits  text;
+  n_fits  text;
+  o_tried text := 'NULL AS oj';
+  n_tried text := 'NULL AS nj';
+  o_kept  text := 'NULL::pg_catalog.json AS o, 0 AS o_cut';
+  n_kept  text := 'NULL::pg_catalog.json AS n, 0 AS n_cut';
+  changed text := 'NULL::pg_catalog.text[]';  -- an UPDATE: which columns, where the JSON cannot tell
+  differ  text := 'true';                     -- … and whether there is anything to tell
+  written text;
+BEGIN
+  SELECT * INTO w FROM rowcast.watch x WHERE x.id = watch_id;
+  IF NOT FOUND THEN
+    RETURN 'SELECT';  -- somebody has deleted the watch's row: nothing to go by
+  END IF;
+  SELECT count(*)                                                                                                     AS columns,
+         string_agg(format('pg_catalog.pg_column_size(%s)', e.o), ', ' ORDER BY c.num)                                AS o_sizes,
+         string_agg(format('pg_catalog.pg_column_size(%s)', e.n), ', ' ORDER BY c.num)                                AS n_sizes,
+         string_agg(format('%s AS %I', format(c.value, e.o), c.name), ', ' ORDER BY c.num)                            AS o_whole,
+         string_agg(format('%s AS %I', format(c.value, e.n), c.name), ', ' ORDER BY c.num)                            AS n_whole,
+         string_agg(format('%s AS %I', format(c.cut_value, e.o), c.name), ', ' ORDER BY c.num) FILTER (WHERE c.needed) AS o_cut,
+         string_agg(format('%s AS %I', format(c.cut_value, e.n), c.name), ', ' ORDER BY c.num) FILTER (WHERE c.needed) AS n_cut,
+         string_agg(format('CASE WHEN pg_catalog.record_image_ne(ROW(%s), ROW(%s)) THEN %L END', e.o, e.n, c.name), ', ' ORDER BY c.num) AS changed,
+         coalesce(string_agg(format(', x.%I AS o%s', c.name, c.num), '' ORDER BY c.num), '')                          AS o_read,
+         coalesce(string_agg(format(', x.%I AS n%s', c.name, c.num), '' ORDER BY c.num), '')                          AS n_read,
+         coalesce(string_agg(format(', o.o%1$s, n.n%1$s', c.num), '' ORDER BY c.num), '')                             AS paired
+    INTO list
+    FROM rowcast.captured(watch_id, rel) c
+   CROSS JOIN LATERAL (SELECT CASE WHEN by_row THEN format('(p.o).%I', c.name) ELSE 'p.o' || c.num END AS o,
+                              CASE WHEN by_row THEN format('(p.n).%I', c.name) ELSE 'p.n' || c.num END AS n) e;
+
+  o_fits := format(fits, 'o', w.max_bytes);
+  n_fits := format(fits, 'n', w.max_bytes);
+  IF op <> 'INSERT' THEN
+    o_tried := format(tries, w.max_bytes, list.o_sizes, list.o_whole, 'o');
+    o_kept := format(keeps, o_fits, 'o', list.o_cut, CASE op WHEN 'DELETE' THEN 1 ELSE 2 END);
+  END IF;
+  IF op <> 'DELETE' THEN
+    n_tried := format(tries, w.max_bytes, list.n_sizes, list.n_whole, 'n');
+    n_kept := format(keeps, n_fits, 'n', list.n_cut, 1);
+  END IF;
+  IF op = 'UPDATE' THEN
+    changed := format('CASE WHEN %s AND %s THEN NULL ELSE pg_catalog.array_remove(ARRAY[%s]::pg_catalog.text[], NULL) END', o_fits, n_fits, list.changed);
+    IF NOT w.unchanged THEN
+      differ := 'pg_catalog.cardinality(k.changed) OPERATOR(pg_catalog.>) 0 OR k.changed IS NULL AND k.o::pg_catalog.text OPERATOR(pg_catalog.<>) k.n::pg_catalog.text';
+    END IF;
+  END IF;
+
+  IF by_row THEN
+    written := 'SELECT 1 AS rn, $1 AS o, $2 AS n OFFSET 0';
+  ELSIF op = 'INSERT' THEN
+    written := format('SELECT pg_catalog.row_number() OVER () AS rn%s FROM rowcast_new x', list.n_read);
+  ELSIF op = 'DELETE' THEN
+    written := format('SELECT pg_catalog.row_number() OVER () AS rn%s FROM rowcast_old x', list.o_read);
+  ELSIF list.columns <= 800 THEN
+    -- PostgreSQL fills the tables of old and new rows pairwise, so position
+    -- pairs them. FULL JOIN because it can only be a hash or a merge join: a
+    -- plain join became a nested loop.
+    written := format('SELECT n.rn%s FROM (SELECT pg_catalog.row_number() OVER () AS rn%s FROM rowcast_old x) o'
+                      ' FULL JOIN (SELECT pg_catalog.row_number() OVER () AS rn%s FROM rowcast_new x) n ON n.rn OPERATOR(pg_catalog.=) o.rn',
+                      list.paired, list.o_read, list.n_read);
+  ELSE
+    -- A SELECT has at most 1664 columns: tell such an UPDATE as one $resync.
+    RETURN format('INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id) SELECT $3, $4, %s, ''B'', $5, $6', watch_id);
+  END IF;
+
+  RETURN format(
+    'INSERT INTO rowcast.log (xid, slot, watch, op, flags, at, mutation_id, data, old, changed)'
+    ' SELECT $3, $4, %s, %L, k.o_cut OPERATOR(pg_catalog.+) k.n_cut, $5, $6, %s, k.changed FROM ('
+      'SELECT p.rn, %s, %s, %s AS changed FROM (SELECT p.*, %s, %s FROM (%s) p OFFSET 0) p OFFSET 0) k'
+    ' WHERE %s ORDER BY k.rn',
+    watch_id, left(op, 1), CASE op WHEN 'DELETE' THEN 'k.o, NULL' ELSE 'k.n, k.o' END,
+    o_kept, n_kept, changed, o_tried, n_tried, written, differ);
+END $$;
+-- +goose StatementEnd
+
+-- One row was written.
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.capture_row() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+  made   pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+  ms     pg_catalog.int8 := pg_catalog.date_part('epoch', made) OPERATOR(pg_catalog.*) 1000;
+  -- Read once, and before the log is written: this transaction has its xid by
+  -- now, and a reader that falls asleep waits for the xids it may have missed.
+  bell   pg_catalog.int8 := pg_catalog.pg_sequence_last_value('rowcast.doorbell');
+  most   pg_catalog.int4 := TG_ARGV[1];
+  before pg_catalog.json;
+  after  pg_catalog.json;
+  whole  pg_catalog.bool := false;
+BEGIN
+  IF rowcast.is_abandoned(bell, ms) THEN
+    RETURN NULL;
+  END IF;
+  IF pg_catalog.current_setting('rowcast.bulk', true) OPERATOR(pg_catalog.=) 'on' THEN
+    IF EXISTS (SELECT FROM rowcast.silence s WHERE s.xid OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()
+                                               AND s.watch OPERATOR(pg_catalog.=) TG_ARGV[0]::pg_catalog.int4) THEN
+      RETURN NULL;
+    END IF;
+  END IF;
+
+  -- pg_column_size sees compressed values, hence the second look at the JSON.
+  IF TG_ARGV[2] OPERATOR(pg_catalog.=) 'whole' THEN
+    IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+      IF rowcast.is_small(pg_catalog.pg_column_size(NEW), most) THEN
+        after := pg_catalog.row_to_json(NEW.*);
+        whole := pg_catalog.pg_column_size(after) OPERATOR(pg_catalog.<=) most;
+      END IF;
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+      IF rowcast.is_small(pg_catalog.pg_column_size(OLD), most) THEN
+        after := pg_catalog.row_to_json(OLD.*);
+        whole := pg_catalog.pg_column_size(after) OPERATOR(pg_catalog.<=) most;
+      END IF;
+    ELSIF rowcast.is_small(pg_catalog.pg_column_size(OLD), most) AND rowcast.is_small(pg_catalog.pg_column_size(NEW), most) THEN
+      IF TG_ARGV[3] OPERATOR(pg_catalog.=) 'changed' AND OLD OPERATOR(pg_catalog.*=) NEW THEN
+        RETURN NULL;
+      END IF;
+      before := pg_catalog.row_to_json(OLD.*);
+      after := pg_catalog.row_to_json(NEW.*);
+      whole := pg_catalog.pg_column_size(before) OPERATOR(pg_catalog.<=) most AND pg_catalog.pg_column_size(after) OPERATOR(pg_catalog.<=) most;
+    END IF;
+  ELSIF rowcast.is_small(pg_catalog.pg_column_size(OLD), most) IS NOT FALSE AND rowcast.is_small(pg_catalog.pg_column_size(NEW), most) IS NOT FALSE THEN
+    EXECUTE rowcast.json_statement(TG_ARGV[0]::pg_catalog.int4, TG_RELID) INTO before, after USING OLD, NEW;
+    whole := pg_catalog.pg_column_size(before) OPERATOR(pg_catalog.<=) most AND pg_catalog.pg_column_size(after) OPERATOR(pg_catalog.<=) most;
+    IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+      before := NULL;
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+      after := before;
+      before := NULL;
+    ELSIF whole AND TG_ARGV[3] OPERATOR(pg_catalog.=) 'changed' AND before::pg_catalog.text OPERATOR(pg_catalog.=) after::pg_catalog.text THEN
+      RETURN NULL;
+    END IF;
+  END IF;
+
+  IF whole THEN
+    INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id, data, old)
+    VALUES (pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), TG_ARGV[0]::pg_catalog.int4, TG_OP::pg_catalog."char", made,
+            pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200), after, before);
+  ELSIF rowcast.is_huge(pg_catalog.pg_column_size(OLD)) OR rowcast.is_huge(pg_catalog.pg_column_size(NEW)) THEN
+    INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id)
+    VALUES (pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), TG_ARGV[0]::pg_catalog.int4, 'B', made,
+            pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200));
+  ELSE
+    EXECUTE rowcast.log_statement(TG_ARGV[0]::pg_catalog.int4, TG_RELID, TG_OP, true)
+      USING OLD, NEW, pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), made,
+            pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200);
+  END IF;
+
+  IF rowcast.must_ring(bell, ms) THEN
+    PERFORM pg_catalog.pg_notify('rowcast', '');
+  END IF;
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+
+-- One statement has written any number of rows.
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.capture_statement() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+  made   pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+  ms     pg_catalog.int8 := pg_catalog.date_part('epoch', made) OPERATOR(pg_catalog.*) 1000;
+  bell   pg_catalog.int8 := pg_catalog.pg_sequence_last_value('rowcast.doorbell');
+  logged pg_catalog.int8;
+BEGIN
+  IF rowcast.is_abandoned(bell, ms) THEN
+    RETURN NULL;
+  END IF;
+  IF pg_catalog.current_setting('rowcast.bulk', true) OPERATOR(pg_catalog.=) 'on' THEN
+    IF EXISTS (SELECT FROM rowcast.silence s WHERE s.xid OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()
+                                               AND s.watch OPERATOR(pg_catalog.=) TG_ARGV[0]::pg_catalog.int4) THEN
+      RETURN NULL;
+    END IF;
+  END IF;
+
+  EXECUTE rowcast.log_statement(TG_ARGV[0]::pg_catalog.int4, TG_RELID, TG_OP, false)
+    USING NULL, NULL, pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), made,
+          pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200);
+  GET DIAGNOSTICS logged = ROW_COUNT;
+
+  IF logged OPERATOR(pg_catalog.>) 0 AND rowcast.must_ring(bell, ms) THEN
+    PERFORM pg_catalog.pg_notify('rowcast', '');
+  END IF;
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+
+-- TRUNCATE has no rows to tell of: the daemon makes a $resync of it.
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.capture_truncate() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+  made pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+  ms   pg_catalog.int8 := pg_catalog.date_part('epoch', made) OPERATOR(pg_catalog.*) 1000;
+  bell pg_catalog.int8 := pg_catalog.pg_sequence_last_value('rowcast.doorbell');
+BEGIN
+  IF rowcast.is_abandoned(bell, ms) THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id)
+  VALUES (pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), TG_ARGV[0]::pg_catalog.int4, 'T', made,
+          pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200));
+  IF rowcast.must_ring(bell, ms) THEN
+    PERFORM pg_catalog.pg_notify('rowcast', '');
+  END IF;
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP FUNCTION rowcast.capture_truncate();
+DROP FUNCTION rowcast.capture_statement();
+DROP FUNCTION rowcast.capture_row();
+DROP FUNCTION rowcast.log_statement(int, oid, text, boolean);
+DROP FUNCTION rowcast.json_statement(int, oid);
+DROP FUNCTION rowcast.captured(int, oid);
+DROP FUNCTION rowcast.base_type(oid);
+DROP FUNCTION rowcast.is_huge(int);
+DROP FUNCTION rowcast.is_small(int, int);
+DROP TABLE rowcast.silence;
+DROP TABLE rowcast.watch;

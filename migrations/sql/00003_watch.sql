@@ -1,0 +1,381 @@
+-- What a DBA calls: watch a table, stop, list.
+--
+-- These functions run with the caller's rights: whoever may create a trigger on
+-- a table may watch it. Everything is checked before anything is locked.
+
+-- +goose Up
+
+-- A topic name as the protocol has it. In tests of text, [\u0001-\u001f] and not
+-- [[:cntrl:]], which depends on the locale; E'' because a session may have
+-- standard_conforming_strings off.
+CREATE FUNCTION rowcast.is_topic(name text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT name OPERATOR(pg_catalog.!~) E'[\\u0001-\\u0020\\u007f-\\u009f,*]'
+     AND name OPERATOR(pg_catalog.!~) E'^[$]'
+     AND pg_catalog.octet_length(name) OPERATOR(pg_catalog.>=) 1
+     AND pg_catalog.octet_length(name) OPERATOR(pg_catalog.<=) 200
+$$;
+
+-- 'topic_{topic_id}' → topic_id
+CREATE FUNCTION rowcast.template_columns(topics text[]) RETURNS SETOF text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT DISTINCT m[1] FROM unnest(topics) t, regexp_matches(t, '[{]([^{}]*)[}]', 'g') m
+$$;
+
+-- messages → message, categories → category, boxes → box, analysis_runs →
+-- analysis_run; NULL where the rule would be wrong.
+CREATE FUNCTION rowcast.default_entity(relation text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN n ~ '(^|_)(news|series|species|movies|means)$' THEN NULL
+              WHEN n ~ 'ies$' THEN regexp_replace(n, 'ies$', 'y')
+              WHEN n ~ '(s|x|z|ch|sh)es$' THEN regexp_replace(n, 'es$', '')
+              WHEN n ~ '[^sui]s$' THEN regexp_replace(n, 's$', '')
+              ELSE n END
+    FROM regexp_replace(lower(relation), '[^a-z0-9_]', '_', 'g') n
+$$;
+
+-- Whether row_to_json() would call somebody's CAST (type AS json), which may
+-- raise: of the type itself, of an array's elements, of a composite's fields.
+CREATE FUNCTION rowcast.casts_to_json(type oid) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  WITH RECURSIVE part AS (
+    SELECT rowcast.base_type($1) AS oid
+    UNION
+    SELECT rowcast.base_type(inner_type.oid)
+      FROM part
+      JOIN pg_type t ON t.oid = part.oid
+     CROSS JOIN LATERAL (SELECT t.typelem AS oid WHERE t.typelem <> 0 AND t.typlen = -1
+                         UNION ALL
+                         SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) inner_type
+  )
+  SELECT EXISTS (SELECT FROM part
+                   JOIN pg_type t ON t.oid = part.oid AND t.typrelid = 0 AND t.oid >= 16384
+                   JOIN pg_cast c ON c.castsource = t.oid AND c.casttarget = 'json'::regtype AND c.castmethod = 'f')
+$$;
+
+-- Runs commands that lock a table: waits for the lock 2 s, during which others
+-- wait behind it, lets them pass, tries again, and at last says who holds it.
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.run_locked(source regclass, commands text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+  command text;
+  holders text;
+BEGIN
+  FOR try IN 1 .. 3 LOOP
+    BEGIN
+      FOREACH command IN ARRAY commands LOOP
+        EXECUTE command;
+      END LOOP;
+      RETURN;
+    EXCEPTION WHEN lock_not_available THEN
+      SELECT string_agg(DISTINCT coalesce(
+               format('pid %s (%s)', l.pid, concat_ws(', ', a.usename, nullif(a.application_name, ''), a.state,
+                                                      'transaction since ' || date_trunc('second', a.xact_start))),
+               'a prepared transaction'), '; ')
+        INTO holders
+        FROM pg_locks l
+        LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+       WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+         AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+         AND l.relation IN (SELECT source UNION SELECT relid FROM pg_partition_tree(source))
+         AND (l.mode NOT IN ('AccessShareLock', 'RowShareLock') OR commands[1] LIKE 'DROP%');
+      IF try < 3 THEN
+        PERFORM pg_sleep(try);
+      END IF;
+    END;
+  END LOOP;
+  RAISE EXCEPTION 'table % is locked by %', source, coalesce(holders, 'another transaction')
+    USING ERRCODE = 'lock_not_available',
+          HINT = 'Try again when that transaction is over. Nothing was changed.';
+END $$;
+-- +goose StatementEnd
+
+-- What is wrong with a list of derived types, or NULL.
+CREATE FUNCTION rowcast.derive_fault(derive jsonb, ops text[], captured name[]) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN jsonb_typeof(derive) <> 'array' THEN 'derive must be a JSON array' ELSE (
+    SELECT CASE
+        WHEN jsonb_typeof(d) <> 'object' THEN format('derive: %s is no object', d)
+        WHEN unknown IS NOT NULL THEN format('derive: unknown key "%s" in %s', unknown, d)
+        WHEN coalesce(d->>'type', '') !~ '^[a-z][a-z0-9_]*$' THEN format('derive: type must be lower-case letters, digits and _ in %s', d)
+        WHEN coalesce(d->>'on', '') <> ALL ('{insert,update,delete}') THEN format('derive: "on" must be insert, update or delete in %s', d)
+        WHEN d->>'on' <> ALL (ops) THEN format('derive: the watch does not capture %s, asked for in %s', d->>'on', d)
+        WHEN (d ? 'becomes')::int + (d ? 'equals')::int + (d ? 'changes')::int > 1 THEN format('derive: only one of becomes, equals and changes in %s', d)
+        WHEN (d ? 'becomes' OR d ? 'changes') AND d->>'on' <> 'update' THEN format('derive: becomes and changes need "on":"update" in %s', d)
+        WHEN d ? 'changes' AND d->'changes' <> 'true' THEN format('derive: changes can only be true in %s', d)
+        WHEN d ?| '{becomes,equals,changes}' AND NOT d ? 'column' THEN format('derive: column is missing in %s', d)
+        WHEN d ? 'column' AND coalesce(d->>'column', '') <> ALL (captured::text[]) THEN format('derive: column "%s" is not captured', d->>'column')
+        WHEN d ? 'fields' AND jsonb_typeof(d->'fields') <> 'object' THEN format('derive: fields must be an object in %s', d)
+        WHEN field IS NOT NULL THEN format('derive: column "%s" is not captured', field)
+      END AS fault
+      FROM jsonb_array_elements(derive) d
+     CROSS JOIN LATERAL (
+       SELECT (SELECT k FROM jsonb_object_keys(CASE WHEN jsonb_typeof(d) = 'object' THEN d ELSE '{}' END) k
+                WHERE k <> ALL ('{type,on,column,becomes,equals,changes,fields}') LIMIT 1) AS unknown,
+              (SELECT f.value FROM jsonb_each_text(CASE WHEN jsonb_typeof(d->'fields') = 'object' THEN d->'fields' ELSE '{}' END) f
+                WHERE coalesce(f.value, '') <> ALL (captured::text[]) LIMIT 1) AS field) x
+     WHERE true
+     ORDER BY 1 NULLS LAST
+     LIMIT 1) END
+$$;
+
+-- Captures a table. Returns what it does, then notes, a line each.
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.watch(source regclass, topic_column name DEFAULT NULL, topics text[] DEFAULT NULL, entity text DEFAULT NULL,
+                              ops text[] DEFAULT '{insert,update,delete}', exclude name[] DEFAULT '{}', level text DEFAULT 'row',
+                              include_old boolean DEFAULT false, columns name[] DEFAULT NULL, max_bytes int DEFAULT 32768,
+                              derive jsonb DEFAULT '[]', unchanged boolean DEFAULT false, always boolean DEFAULT false) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  rel      pg_class;
+  parent   regclass;
+  fault    text;
+  hint     text;
+  existing name[];   -- columns a trigger can see
+  virtual  name[];
+  key      name[];
+  needed   name[];
+  as_text  name[];
+  captured name[];
+  live     rowcast.watch;
+  wanted   rowcast.watch;
+  made     int;
+  op       text;
+  args     text;
+  commands text[] := '{}';
+  notes    text[] := '{}';
+BEGIN
+  SELECT * INTO rel FROM pg_class c WHERE c.oid = source;
+
+  -- Can it be watched at all?
+  SELECT a.relid INTO parent FROM pg_partition_ancestors(source) a
+    JOIN rowcast.watch w ON w.source = a.relid AND w.ended IS NULL
+   WHERE a.relid <> source;
+  IF rel.oid IS NULL THEN
+    fault := 'no such table';
+  ELSIF rel.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace, 'rowcast'::regnamespace) THEN
+    fault := 'it is a system table';
+  ELSIF rel.relpersistence = 't' THEN
+    fault := 'it is a temporary table'; hint := 'Use rowcast.emit() for what only this session sees.';
+  ELSIF rel.relkind = 'v' THEN
+    fault := 'it is a view'; hint := 'Watch the tables it reads from.';
+  ELSIF rel.relkind = 'm' THEN
+    fault := 'it is a materialized view'; hint := 'Watch the tables it reads from, or call rowcast.emit() after REFRESH.';
+  ELSIF rel.relkind = 'f' THEN
+    fault := 'it is a foreign table'; hint := 'Watch it in the database it lives in.';
+  ELSIF rel.relkind NOT IN ('r', 'p') THEN
+    fault := 'it is no table';
+  ELSIF parent IS NOT NULL THEN
+    fault := format('it is captured through its parent %s', parent); hint := format('To capture this partition alone: SELECT rowcast.unwatch(%L) first.', parent::text);
+  END IF;
+  IF fault IS NULL THEN
+    SELECT t.relid INTO parent FROM pg_partition_tree(source) t JOIN rowcast.watch w ON w.source = t.relid AND w.ended IS NULL WHERE t.relid <> source LIMIT 1;
+    IF parent IS NOT NULL THEN
+      fault := format('its partition %s is watched', parent); hint := format('SELECT rowcast.unwatch(%L) first.', parent::text);
+    ELSIF level = 'statement' AND EXISTS (SELECT FROM pg_inherits i WHERE source IN (i.inhrelid, i.inhparent)) THEN
+      fault := 'a statement trigger would miss what is written to its partitions, children or parent directly'; hint := 'Use level => ''row''.';
+    END IF;
+  END IF;
+  IF fault IS NOT NULL THEN
+    RAISE EXCEPTION 'cannot watch %: %', source, fault USING ERRCODE = 'invalid_parameter_value', HINT = coalesce(hint, '');
+  END IF;
+
+  -- The columns.
+  SELECT coalesce(array_agg(a.attname) FILTER (WHERE a.attgenerated <> 'v'), '{}'),
+         coalesce(array_agg(a.attname) FILTER (WHERE a.attgenerated = 'v'), '{}'),
+         coalesce(array_agg(a.attname) FILTER (WHERE rowcast.casts_to_json(a.atttypid)), '{}')
+    INTO existing, virtual, as_text
+    FROM pg_attribute a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped;
+  SELECT coalesce(array_agg(a.attname), '{}') INTO key
+    FROM pg_index i JOIN pg_attribute a ON a.attrelid = source AND a.attnum = ANY (i.indkey)
+   WHERE i.indrelid = source AND i.indisprimary;
+
+  topics := coalesce(topics, CASE WHEN topic_column IS NULL THEN ARRAY[lower(rel.relname)] ELSE ARRAY['topic_{' || topic_column || '}'] END);
+  entity := coalesce(entity, rowcast.default_entity(rel.relname));
+  ops := ARRAY(SELECT o FROM unnest('{insert,update,delete,truncate}'::text[]) o WHERE o = ANY (ops)) || ARRAY(SELECT o FROM unnest(ops) o WHERE o <> ALL ('{insert,update,delete,truncate}'));
+  needed := ARRAY(SELECT c::name FROM rowcast.template_columns(topics) c);
+  IF topic_column IS NOT NULL THEN
+    needed := needed || topic_column;
+  END IF;
+  captured := ARRAY(SELECT e FROM unnest(existing) e WHERE e = ANY (key || needed) OR (columns IS NULL OR e = ANY (columns)) AND e <> ALL (exclude));
+
+  SELECT format('column "%s" is a virtual generated column, which is null inside triggers', c) INTO fault
+    FROM unnest(needed || coalesce(columns, '{}')) c WHERE c = ANY (virtual) LIMIT 1;
+  IF fault IS NULL THEN
+    SELECT format('column "%s" does not exist', c) INTO fault
+      FROM unnest(needed || coalesce(columns, '{}') || exclude) c WHERE c <> ALL (existing || virtual) OR c IS NULL LIMIT 1;
+  END IF;
+  IF fault IS NOT NULL THEN
+  ELSIF cardinality(topics) = 0 THEN
+    fault := 'topics is empty';
+  ELSIF EXISTS (SELECT FROM unnest(topics) t WHERE rowcast.is_topic(regexp_replace(t, '[{][^{}]+[}]', 'x', 'g')) IS NOT TRUE
+                                                 OR regexp_replace(t, '[{][^{}]+[}]', 'x', 'g') ~ '[{}]') THEN
+    fault := format('topics %s: a topic has 1 to 200 bytes without space, comma, * or control characters, does not begin with $, and names columns as {column}', topics);
+    hint := 'Give topics => array[…].';
+  ELSIF entity IS NULL THEN
+    fault := format('no entity can be derived from "%s"', rel.relname); hint := 'Give entity => ''…'', in the singular.';
+  ELSIF entity !~ '^[a-z][a-z0-9_]{0,99}$' THEN
+    fault := format('entity "%s" must be lower-case letters, digits and _, beginning with a letter', entity); hint := 'Give entity => ''…''.';
+  ELSIF cardinality(ops) = 0 OR ops && ARRAY[NULL]::text[] OR NOT ops <@ '{insert,update,delete,truncate}' THEN
+    fault := format('ops %s: insert, update, delete and truncate there are', ops);
+  ELSIF coalesce(level, '') NOT IN ('row', 'statement') THEN
+    fault := 'level must be ''row'' or ''statement''';
+  ELSIF columns IS NOT NULL AND exclude <> '{}' THEN
+    fault := 'columns and exclude cannot both be given';
+  ELSIF exclude && (key || needed) THEN
+    fault := 'exclude names a key or topic column, without which there is no telling whom a change concerns';
+  ELSIF max_bytes NOT BETWEEN 1 AND 524288 OR max_bytes IS NULL THEN
+    fault := 'max_bytes must be between 1 and 524288';
+  ELSIF include_old IS NULL OR unchanged IS NULL OR always IS NULL OR exclude IS NULL OR derive IS NULL THEN
+    fault := 'only topic_column, topics, entity and columns may be NULL';
+  ELSE
+    fault := rowcast.derive_fault(derive, ops, captured);
+  END IF;
+  IF fault IS NOT NULL THEN
+    RAISE EXCEPTION 'cannot watch %: %', source, fault USING ERRCODE = 'invalid_parameter_value', HINT = coalesce(hint, '');
+  END IF;
+
+  -- A migration that runs again changes nothing and locks nothing.
+  SELECT * INTO live FROM rowcast.watch w WHERE w.source = source AND w.ended IS NULL;
+  wanted := (live.id, source, topic_column, topics, entity, ops, exclude, columns, as_text, level, include_old, max_bytes, derive, unchanged, always, live.created, NULL);
+  IF live *= wanted AND rowcast.trigger_fault(live.id) IS NULL THEN
+    RETURN format('%s is watched already', source);
+  END IF;
+
+  UPDATE rowcast.watch w SET ended = clock_timestamp()
+   WHERE w.ended IS NULL AND (w.source = source OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.source));
+  INSERT INTO rowcast.watch (source, topic_column, topics, entity, ops, exclude, columns, as_text, level, include_old, max_bytes, derive, unchanged, always)
+  VALUES (source, topic_column, topics, entity, ops, exclude, columns, as_text, level, include_old, max_bytes, derive, unchanged, always)
+  RETURNING id INTO made;
+
+  commands := ARRAY(SELECT format('DROP TRIGGER %I ON %s', t.tgname, source) FROM pg_trigger t
+                     WHERE t.tgrelid = source AND t.tgname LIKE '00\_rowcast\_%');
+  args := format('%s, %s, %L, %L', made, max_bytes,
+                 CASE WHEN columns IS NULL AND exclude = '{}' AND as_text = '{}' THEN 'whole' ELSE 'chosen' END,
+                 CASE WHEN unchanged THEN 'unchanged' ELSE 'changed' END);
+  -- The name sorts first, since triggers fire by name: an application's own
+  -- AFTER trigger that updates the row again is to be logged after this one.
+  FOREACH op IN ARRAY ops || CASE WHEN 'delete' = ANY (ops) AND 'truncate' <> ALL (ops) THEN '{truncate}' ELSE '{}' END::text[] LOOP
+    commands := commands || format(
+      CASE WHEN op = 'truncate' THEN 'CREATE TRIGGER %I AFTER %s ON %s FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_truncate(%s)'
+           WHEN level = 'row'   THEN 'CREATE TRIGGER %I AFTER %s ON %s FOR EACH ROW EXECUTE FUNCTION rowcast.capture_row(%s)'
+           WHEN op = 'insert'   THEN 'CREATE TRIGGER %I AFTER %s ON %s REFERENCING NEW TABLE AS rowcast_new FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_statement(%s)'
+           WHEN op = 'delete'   THEN 'CREATE TRIGGER %I AFTER %s ON %s REFERENCING OLD TABLE AS rowcast_old FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_statement(%s)'
+           ELSE 'CREATE TRIGGER %I AFTER %s ON %s REFERENCING OLD TABLE AS rowcast_old NEW TABLE AS rowcast_new FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_statement(%s)' END,
+      '00_rowcast_' || op, upper(op), source, args);
+    IF always THEN
+      commands := commands || format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', source, '00_rowcast_' || op);
+    END IF;
+  END LOOP;
+  PERFORM rowcast.run_locked(source, commands);
+
+  -- What the caller should know.
+  IF key = '{}' THEN
+    notes := notes || 'it has no primary key: its events carry no id'::text;
+  END IF;
+  IF virtual <> '{}' THEN
+    notes := notes || format('left out, because virtual generated columns are null inside triggers: %s', array_to_string(virtual, ', '));
+  END IF;
+  IF as_text <> '{}' THEN
+    notes := notes || format('sent as text, because a cast of their type to json could raise: %s', array_to_string(as_text, ', '));
+  END IF;
+  IF columns IS NOT NULL AND 'update' = ANY (ops) AND NOT unchanged THEN
+    notes := notes || 'an UPDATE of other columns makes no event (unchanged => true makes one)'::text;
+  END IF;
+  IF rel.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = source) THEN
+    notes := notes || format('rows of its children are not captured, watch them too: %s',
+                             (SELECT string_agg(i.inhrelid::regclass::text, ', ') FROM pg_inherits i WHERE i.inhparent = source));
+  END IF;
+  IF current_setting('max_prepared_transactions')::int > 0 THEN
+    notes := notes || 'max_prepared_transactions is not 0: PREPARE TRANSACTION fails after a write to this table while the daemon sleeps; set capture.mode to poll if you use it'::text;
+  END IF;
+  FOR i IN 1 .. cardinality(notes) LOOP
+    RAISE WARNING '%: %', source, notes[i];
+  END LOOP;
+  RETURN array_to_string(format('watching %s: %s, to %s', source,
+      (SELECT string_agg(entity || CASE o WHEN 'insert' THEN '_created' WHEN 'update' THEN '_updated' ELSE '_deleted' END, ', ')
+         FROM unnest(ops) o WHERE o <> 'truncate'), array_to_string(topics, ', ')) || notes, E'\n');
+END $$;
+-- +goose StatementEnd
+
+-- What is wrong with a watch's triggers, or NULL. In partitions too.
+CREATE FUNCTION rowcast.trigger_fault(watch_id int) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN t.tgrelid IS NULL THEN 'trigger missing: ' || o
+              WHEN w.always AND t.tgenabled <> 'A' OR t.tgenabled NOT IN ('O', 'A') THEN format('trigger disabled: %s on %s', o, t.tgrelid::regclass) END
+    FROM rowcast.watch w
+   CROSS JOIN LATERAL (SELECT unnest(w.ops) UNION SELECT 'truncate' WHERE 'delete' = ANY (w.ops)) ops(o)
+   CROSS JOIN LATERAL (SELECT w.source AS relid UNION SELECT p.relid FROM pg_partition_tree(w.source) p WHERE o <> 'truncate') r
+    LEFT JOIN pg_trigger t ON t.tgrelid = r.relid AND t.tgname = '00_rowcast_' || o
+                          AND split_part(encode(t.tgargs, 'escape'), E'\\000', 1) = w.id::text
+   WHERE w.id = watch_id AND (t.tgrelid IS NULL OR t.tgenabled <> 'A' AND (w.always OR t.tgenabled <> 'O'))
+   LIMIT 1
+$$;
+
+-- SECURITY DEFINER: the daemon reads the view and owns nothing.
+CREATE FUNCTION rowcast.state_of(watch_id int) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE
+      WHEN c.oid IS NULL THEN 'table gone'
+      WHEN f.fault IS NOT NULL THEN f.fault
+      WHEN m.column IS NOT NULL THEN 'topic column missing: ' || m.column
+      WHEN j.column IS NOT NULL THEN format('column %s has got a cast to json: watch again', j.column)
+      WHEN b.bell IS NULL THEN 'abandoned: no daemon has come yet'
+      WHEN rowcast.is_abandoned(b.bell, (date_part('epoch', clock_timestamp()) * 1000)::bigint)
+        THEN format('abandoned since %s', date_trunc('second', to_timestamp(abs(b.bell) / 1000)))
+      ELSE 'ok' END
+    FROM rowcast.watch w
+    LEFT JOIN pg_class c ON c.oid = w.source
+   CROSS JOIN LATERAL (SELECT rowcast.trigger_fault(w.id) AS fault) f
+    LEFT JOIN LATERAL (SELECT n AS "column" FROM (SELECT w.topic_column::text UNION SELECT rowcast.template_columns(w.topics)) u(n)
+                        WHERE n IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = w.source AND a.attname = n AND a.attnum > 0)
+                        LIMIT 1) m ON true
+    LEFT JOIN LATERAL (SELECT a.attname AS "column" FROM pg_attribute a
+                        WHERE a.attrelid = w.source AND a.attnum > 0 AND NOT a.attisdropped
+                          AND a.attname <> ALL (w.as_text) AND rowcast.casts_to_json(a.atttypid)
+                        LIMIT 1) j ON true
+   CROSS JOIN LATERAL (SELECT pg_sequence_last_value('rowcast.doorbell') AS bell) b
+   WHERE w.id = watch_id
+$$;
+
+CREATE VIEW rowcast.watches AS
+  SELECT w.id, w.source, w.topic_column, w.topics, w.entity, w.ops, w.exclude, w.columns, w.level, w.include_old, w.max_bytes,
+         w.derive, w.unchanged, w.always, w.created, rowcast.state_of(w.id) AS state
+    FROM rowcast.watch w
+   WHERE w.ended IS NULL;
+
+-- Ends a watch. Its row stays until no log row can name it (see rotate).
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.unwatch(source regclass) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  commands text[] := ARRAY(SELECT format('DROP TRIGGER %I ON %s', t.tgname, source) FROM pg_trigger t
+                            WHERE t.tgrelid = source AND t.tgname LIKE '00\_rowcast\_%' AND NOT t.tgisinternal);
+BEGIN
+  PERFORM rowcast.run_locked(source, commands);
+  UPDATE rowcast.watch w SET ended = clock_timestamp() WHERE w.source = source AND w.ended IS NULL;
+  IF NOT FOUND AND commands = '{}' THEN
+    RAISE EXCEPTION '% is not watched', source USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+END $$;
+-- +goose StatementEnd
+
+-- +goose Down
+-- The triggers first, so that whoever still writes is not in the way of the rest.
+-- +goose StatementBegin
+DO $$
+DECLARE
+  t record;
+BEGIN
+  FOR t IN SELECT g.tgname, g.tgrelid::pg_catalog.regclass AS source FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+            WHERE p.pronamespace = 'rowcast'::pg_catalog.regnamespace AND g.tgparentid = 0 LOOP
+    PERFORM rowcast.run_locked(t.source, ARRAY[pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.source)]);
+  END LOOP;
+END $$;
+-- +goose StatementEnd
+DROP FUNCTION rowcast.unwatch(regclass);
+DROP VIEW rowcast.watches;
+DROP FUNCTION rowcast.state_of(int);
+DROP FUNCTION rowcast.trigger_fault(int);
+DROP FUNCTION rowcast.watch(regclass, name, text[], text, text[], name[], text, boolean, name[], int, jsonb, boolean, boolean);
+DROP FUNCTION rowcast.derive_fault(jsonb, text[], name[]);
+DROP FUNCTION rowcast.run_locked(regclass, text[]);
+DROP FUNCTION rowcast.casts_to_json(oid);
+DROP FUNCTION rowcast.default_entity(text);
+DROP FUNCTION rowcast.template_columns(text[]);
+DROP FUNCTION rowcast.is_topic(text);
