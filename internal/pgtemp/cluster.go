@@ -66,17 +66,24 @@ type Cluster struct {
 }
 
 // Start makes a cluster and starts it, or takes up the one that is in
-// Options.Dir. ctx limits the start only. A failed start leaves nothing behind,
-// unless Options.Keep.
+// Options.Dir. ctx limits the start only. A failed start leaves nothing behind
+// but what was there before, or the folder with Options.Keep.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	c, err := prepare(o)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.create(ctx); err != nil {
-		return nil, errors.Join(err, c.Close())
+	if _, err := os.Stat(filepath.Join(c.data(), "PG_VERSION")); err == nil {
+		if err := c.startOnFreePort(ctx); err != nil {
+			return nil, err // not Close: the data is older than this call
+		}
+		return c, nil
 	}
-	if err := c.startOnFreePort(ctx); err != nil {
+	err = c.create(ctx)
+	if err == nil {
+		err = c.startOnFreePort(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -127,12 +134,8 @@ func makeDir(dir string) (string, error) {
 	return dir, nil
 }
 
-// create runs initdb unless the folder holds a cluster already.
+// create runs initdb. The locale C is the one that every system and version has.
 func (c *Cluster) create(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(c.data(), "PG_VERSION")); err == nil {
-		return nil
-	}
-	// The locale C is the one that every system and version has.
 	return c.tool(ctx, "initdb", "-D", c.data(), "-U", "postgres", "--auth=trust",
 		"--encoding=UTF8", "--locale=C", "--no-sync")
 }
@@ -195,14 +198,14 @@ func (c *Cluster) Start(ctx context.Context) error {
 	return nil
 }
 
-// ready returns when the server takes a connection.
+// ready returns when the server answers.
 func (c *Cluster) ready(ctx context.Context) error {
 	retry := time.NewTicker(20 * time.Millisecond)
 	defer retry.Stop()
 	for {
-		conn, err := pgx.Connect(ctx, c.URL("postgres"))
+		err := c.answers(ctx)
 		if err == nil {
-			return conn.Close(ctx)
+			return nil
 		}
 		select {
 		case <-c.server.done:
@@ -212,6 +215,21 @@ func (c *Cluster) ready(ctx context.Context) error {
 		case <-retry.C:
 		}
 	}
+}
+
+// answers asks the server who it is: on the port there may be someone else, who
+// took it first.
+func (c *Cluster) answers(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, c.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	var data string
+	err = conn.QueryRow(ctx, "SHOW data_directory").Scan(&data)
+	if err == nil && data != c.data() {
+		err = fmt.Errorf("port %d is that of %s", c.port, data)
+	}
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // URL is the connection string of a database for the superuser postgres.

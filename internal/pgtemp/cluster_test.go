@@ -135,7 +135,7 @@ func TestCluster_keep_takes_up_an_earlier_one(t *testing.T) {
 
 func TestCluster_second_server_on_its_folder_is_refused(t *testing.T) {
 	t.Parallel()
-	o := pgtemp.Options{Dir: filepath.Join(openDir(t), "cluster"), Keep: true, Fast: true, BinDir: pgtest.Versions()[0]}
+	o := pgtemp.Options{Dir: filepath.Join(openDir(t), "cluster"), Fast: true, BinDir: pgtest.Versions()[0]}
 	c := pgtest.Cluster(t, o)
 	if _, err := pgtemp.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "postmaster.pid") {
 		t.Errorf("got %v", err)
