@@ -47,6 +47,7 @@ type conn struct {
 	newest   int    // place of the newest live event
 	heard    map[uint64]bool
 	since    map[string]snapshot.Snapshot // by topic, of the joins answered without loss
+	left     map[string]bool              // topics: some of their events may be on the wire
 }
 
 // ask is a join on its way.
@@ -66,7 +67,7 @@ func (c *client) connect(t *rapid.T, i *instance) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.conn = &conn{instance: i, sub: s, newest: -1, heard: map[uint64]bool{}, since: map[string]snapshot.Snapshot{}}
+	c.conn = &conn{instance: i, sub: s, newest: -1, heard: map[uint64]bool{}, since: map[string]snapshot.Snapshot{}, left: map[string]bool{}}
 	groups := map[string][]string{}
 	for topic, w := range c.wants {
 		w.requests = 0
@@ -147,6 +148,7 @@ func (c *client) leave(topic string) {
 		return
 	}
 	delete(c.conn.since, topic)
+	c.conn.left[topic] = true
 	c.conn.sub.Leave([]string{topic})
 	for _, a := range c.conn.asked {
 		a.tainted = a.tainted || slices.Contains(a.topics, topic)
@@ -272,8 +274,12 @@ func (c *client) live(t *rapid.T, events []*row) {
 				old++
 			}
 		}
-		if mine > 0 && mine == old && c.level == Library {
+		switch {
+		case c.level == Stream:
+		case mine > 0 && mine == old:
 			t.Fatalf("event %d was seen before the join", r.id)
+		case mine == 0 && !slices.ContainsFunc(r.topics, func(topic string) bool { return c.conn.left[topic] }):
+			t.Fatalf("event %d is of no topic that was joined", r.id)
 		}
 	}
 }

@@ -13,10 +13,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A property's run is long enough for things to happen; -rapid.steps still counts.
-	if err := flag.Set("rapid.steps", "80"); err != nil {
-		panic(err)
-	}
+	// Runs long enough for things to happen; flags of the command line still count.
+	_ = flag.Set("rapid.steps", "100")
+	_ = flag.Set("rapid.checks", "300")
 	goleak.VerifyTestMain(m)
 }
 

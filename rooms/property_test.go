@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -39,6 +40,7 @@ func TestCursorsLoseNothing(t *testing.T) {
 	})
 }
 
+// world is two instances on a database, and their clients.
 type world struct {
 	db        *database
 	instances []*instance
@@ -85,9 +87,8 @@ func (w *world) close() {
 func (w *world) actions(faults bool) map[string]func(*rapid.T) {
 	actions := map[string]func(*rapid.T){
 		"write":      w.write,
-		"write more": w.write,
 		"end":        w.end,
-		"look":       w.look,
+		"change":     w.change,
 		"hand on":    w.handOn,
 		"break off":  w.breakOff,
 		"away":       w.away,
@@ -103,7 +104,7 @@ func (w *world) actions(faults bool) map[string]func(*rapid.T) {
 	}
 	if faults {
 		actions["crash"] = func(t *rapid.T) {
-			if rapid.IntRange(0, 9).Draw(t, "crash") == 0 {
+			if once(t, 20) {
 				w.db.crash()
 			}
 		}
@@ -111,24 +112,25 @@ func (w *world) actions(faults bool) map[string]func(*rapid.T) {
 	return actions
 }
 
+// once is true one time in n.
+func once(t *rapid.T, n int) bool { return rapid.IntRange(1, n).Draw(t, "once in") == n }
+
 func (w *world) write(t *rapid.T) {
 	if len(w.db.running) == 0 || rapid.IntRange(0, 2).Draw(t, "begin") == 0 {
 		w.db.begin()
 	}
-	xid := rapid.SampledFrom(w.db.running).Draw(t, "xid")
+	w.rows(t, rapid.SampledFrom(w.db.running).Draw(t, "xid"))
+}
+
+func (w *world) rows(t *rapid.T, xid uint64) {
 	for range rapid.IntRange(1, 4).Draw(t, "rows") {
 		topics := rapid.SampledFrom([][]string{{"a"}, {"b"}, {"c"}, {"a", "b"}, {"b", "c"}, {"x"}}).Draw(t, "topics")
 		w.db.write(xid, "", topics...)
 	}
-	if w.bulk(t) {
+	// Where no $resync may come from anywhere, the log holds none.
+	if !w.clients[0].strict && rapid.IntRange(0, 7).Draw(t, "bulk") == 0 {
 		w.db.write(xid, Bulk, rapid.SampledFrom([]string{"a", "*"}).Draw(t, "pattern"))
 	}
-}
-
-// bulk says whether the log gets a resync of its own; where none is allowed
-// from anywhere, it does not.
-func (w *world) bulk(t *rapid.T) bool {
-	return !w.clients[0].strict && rapid.IntRange(0, 7).Draw(t, "bulk") == 0
 }
 
 func (w *world) end(t *rapid.T) {
@@ -137,22 +139,24 @@ func (w *world) end(t *rapid.T) {
 	}
 }
 
+// change is a transaction that an instance sees at once.
+func (w *world) change(t *rapid.T) {
+	w.db.begin()
+	xid := w.db.next - 1
+	w.rows(t, xid)
+	w.db.end(xid, false)
+	if i := w.instance(t); !i.away {
+		_ = i.refresh()
+	}
+}
+
 func (w *world) instance(t *rapid.T) *instance {
 	return w.instances[rapid.IntRange(0, 1).Draw(t, "instance")]
 }
 
-func (w *world) look(t *rapid.T) {
-	if i := w.instance(t); i.reading == nil {
-		i.look()
-	}
-}
-
 func (w *world) handOn(t *rapid.T) {
 	i := w.instance(t)
-	if i.epoch != w.db.epoch {
-		i.reading = nil // the crash broke it off
-	}
-	if i.reading == nil {
+	if i.reading == nil || i.epoch != w.db.epoch {
 		i.look()
 	}
 	if i.reading != nil {
@@ -160,17 +164,18 @@ func (w *world) handOn(t *rapid.T) {
 	}
 }
 
-func (w *world) breakOff(t *rapid.T) { w.instance(t).reading = nil }
+func (w *world) breakOff(t *rapid.T) {
+	w.instance(t).reading = nil
+}
 
 func (w *world) away(t *rapid.T) {
-	i := w.instance(t)
-	i.away = !i.away
+	w.instance(t).away = once(t, 3)
 }
 
 // restart makes an instance begin anew with some of the log, or with all.
 func (w *world) restart(t *rapid.T, all bool) {
 	i := w.instance(t)
-	if rapid.IntRange(0, 4).Draw(t, "restart") != 0 {
+	if !once(t, 5) {
 		return
 	}
 	for _, c := range w.clients {
@@ -185,11 +190,24 @@ func (w *world) restart(t *rapid.T, all bool) {
 	i.start(oldest)
 }
 
-func (w *world) client(t *rapid.T) *client { return w.clients[rapid.IntRange(0, 2).Draw(t, "client")] }
+func (w *world) client(t *rapid.T) *client {
+	return w.clients[rapid.IntRange(0, 2).Draw(t, "client")]
+}
+
+// connected is a client with a connection.
+func (w *world) connected(t *rapid.T) *client {
+	c := w.client(t)
+	if c.conn == nil {
+		c.connect(t, w.instance(t))
+	}
+	return c
+}
 
 func (w *world) connect(t *rapid.T) {
-	if c := w.client(t); c.conn == nil {
-		c.connect(t, w.instance(t))
+	for _, c := range w.clients {
+		if c.conn == nil {
+			c.connect(t, w.instance(t))
+		}
 	}
 }
 
@@ -199,16 +217,21 @@ func (w *world) disconnect(t *rapid.T) {
 	}
 }
 
+func (w *world) topic(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "topic")
+}
+
 // join wants a topic more, in one of the three ways.
 func (w *world) join(t *rapid.T) {
-	c, topic := w.client(t), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "topic")
-	if c.level == Stream || c.conn == nil {
+	c, topic := w.connected(t), w.topic(t)
+	if c.level == Stream {
 		return
 	}
 	if got := c.wants[topic]; got != nil {
-		if !got.joined && got.requests == 0 { // it was refused
-			c.join(t, topic)
+		if got.joined || got.requests > 0 {
+			return
 		}
+		c.join(t, topic) // it was refused, or waits to be asked for
 		return
 	}
 	n := &want{known: map[uint64]bool{}}
@@ -231,29 +254,29 @@ func (w *world) join(t *rapid.T) {
 
 // joinAgain asks for a replay of a topic that is joined.
 func (w *world) joinAgain(t *rapid.T) {
-	c, topic := w.client(t), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "topic")
-	if got := c.wants[topic]; c.level == Library && c.conn != nil && got != nil && got.joined && c.cursor != "" {
-		got.since, got.look = c.cursor, nil
-		c.join(t, topic)
+	c, topic := w.connected(t), w.topic(t)
+	got := c.wants[topic]
+	if c.level == Stream || got == nil || !got.joined || c.cursor == "" {
+		return
 	}
+	got.since, got.look = c.cursor, nil
+	c.join(t, topic)
 }
 
 func (w *world) leave(t *rapid.T) {
-	c, topic := w.client(t), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "topic")
-	if c.level == Library && c.wants[topic] != nil {
-		c.leave(topic)
+	c, topic := w.client(t), w.topic(t)
+	if c.level == Stream || c.wants[topic] == nil {
+		return
 	}
+	c.leave(topic)
 }
 
 func (w *world) read(t *rapid.T) {
-	c := w.client(t)
-	if c.conn == nil {
-		return
-	}
-	if rapid.Bool().Draw(t, "receive") {
+	c := w.connected(t)
+	if c.conn != nil && rapid.Bool().Draw(t, "receive") {
 		c.receive(t)
 	}
-	c.read(t, rapid.IntRange(0, 8).Draw(t, "frames"))
+	c.read(t, rapid.IntRange(0, 5).Draw(t, "frames"))
 }
 
 func (w *world) wait(t *rapid.T) {
@@ -279,13 +302,13 @@ func (w *world) settle(t *rapid.T) {
 			c.connect(t, w.instance(t))
 		}
 		c.read(t, 1<<30)
-		for topic, want := range c.wants {
-			if !want.joined && want.requests == 0 {
+		for _, topic := range slices.Sorted(maps.Keys(c.wants)) {
+			if want := c.wants[topic]; !want.joined && want.requests == 0 {
 				c.join(t, topic)
 			}
 		}
 		c.read(t, 1<<30)
-		if len(c.conn.asked) > 0 && c.level == Library {
+		if c.unanswered() {
 			t.Fatal("a join without an answer")
 		}
 		for topic, want := range c.wants {
