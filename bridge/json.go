@@ -130,29 +130,28 @@ func (s *scanner) name() []byte {
 // quoted steps over a string.
 func (s *scanner) quoted() {
 	s.expect('"')
-	for i := s.pos; i < len(s.text); i++ {
-		switch c := s.text[i]; {
-		case c == '"':
+	text := s.text
+	for i := s.pos; i < len(text); i++ {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		if c == '"' {
 			s.pos = i + 1
 			return
-		case c == '\\':
-			n := escapeLen(s.text[i:])
-			if n == 0 {
-				s.fault = true
-				return
-			}
-			i += n - 1
-		case c < ' ':
-			s.fault = true
-			return
 		}
+		n := escapeLen(text[i:])
+		if n == 0 {
+			break
+		}
+		i += n - 1
 	}
 	s.fault = true
 }
 
 // escapeLen returns the length of the escape that text begins with, 0 if it is none.
 func escapeLen(text []byte) int {
-	if len(text) < 2 {
+	if len(text) < 2 || text[0] != '\\' {
 		return 0
 	}
 	switch text[1] {

@@ -210,26 +210,35 @@ func (t *translator) encode(items []rooms.Item, c *pglisten.Change) []rooms.Item
 		if n < len(t.drafts)-1 {
 			resume = before(c)
 		}
-		e := event{
-			typ:        d.typ,
-			topics:     d.topics,
-			op:         c.Op,
-			id:         eventID{t.o.Epoch, c.ID, n},
-			at:         c.At,
-			mutationID: c.MutationID,
-			cursor:     t.cursor(resume),
-		}
-		e.payload = d.payload.append(t.payload[:0])
-		t.frame = e.append(t.frame[:0])
+		e := t.event(c, n, resume)
+		e.typ, e.topics = d.typ, d.topics
+		t.payload = d.payload.append(t.payload[:0])
+		t.write(&e)
 		if t.tooLong() {
 			d.payload.cut = true
-			e.payload = d.payload.append(e.payload[:0])
-			t.frame = e.append(t.frame[:0])
+			t.payload = d.payload.append(t.payload[:0])
+			t.write(&e)
 		}
-		t.payload = e.payload
 		items = append(items, t.item(&e, c.XID))
 	}
 	return items
+}
+
+// event begins the change's n-th event, after which a client resumes where told.
+func (t *translator) event(c *pglisten.Change, n int, resume snapshot.Snapshot) event {
+	return event{
+		op:         c.Op,
+		id:         eventID{t.o.Epoch, c.ID, n},
+		at:         c.At,
+		mutationID: c.MutationID,
+		cursor:     t.cursor(resume),
+	}
+}
+
+// write writes the event, with the payload in t.payload, to t.frame.
+func (t *translator) write(e *event) {
+	e.payload = t.payload
+	t.frame = e.append(t.frame[:0])
 }
 
 // tooLong reports, and counts, that the frame is over limits.event_bytes.

@@ -1,14 +1,10 @@
 package bridge
 
 import (
-	"errors"
 	"slices"
 
 	"rowcast/pglisten"
-	"rowcast/rooms"
 )
-
-var errType = errors.New("bad event type")
 
 // draft is an event of a row, decided but not yet encoded.
 type draft struct {
@@ -79,64 +75,4 @@ func (t *translator) add(typ string, topics []string, show payload) {
 	if len(topics) > 0 {
 		t.drafts = append(t.drafts, draft{typ, topics, show})
 	}
-}
-
-// emit translates an event an application emitted.
-func (t *translator) emit(items []rooms.Item, c *pglisten.Change) []rooms.Item {
-	fields, err := emitFields.read(c.New, t.row)
-	if err == nil && !validType(c.Type) {
-		err = errType
-	}
-	if err != nil {
-		return append(items, t.poison(c, err))
-	}
-	t.row = fields
-	topics := t.emitted(c.Topics)
-	if len(topics) == 0 {
-		return items
-	}
-	e := event{
-		typ:        c.Type,
-		topics:     topics,
-		payload:    appendCompact(t.payload[:0], c.New),
-		op:         c.Op,
-		id:         eventID{t.o.Epoch, c.ID, 0},
-		at:         c.At,
-		mutationID: c.MutationID,
-		cursor:     t.cursor(c.Resume),
-	}
-	t.frame = e.append(t.frame[:0])
-	if c.NewCut || t.tooLong() {
-		e.payload = appendTruncated(e.payload[:0], fields)
-		t.frame = e.append(t.frame[:0])
-	}
-	t.payload = e.payload
-	return append(items, t.item(&e, c.XID))
-}
-
-// emitted returns the names among the topics of an emitted event, each once.
-func (t *translator) emitted(topics []string) []string {
-	var names []string
-	for _, name := range topics {
-		if rooms.ValidTopic(name) {
-			names = appendOnce(names, name)
-		} else {
-			t.counts.badTopics.Add(1)
-		}
-	}
-	return names
-}
-
-// emitFields are the fields of an emitted payload that outlive its truncation.
-var emitFields = columns{}.add("topic_id", nil, false)
-
-// appendTruncated appends what is left of an emitted payload that was too large.
-func appendTruncated(dst []byte, fields row) []byte {
-	dst = append(dst, '{')
-	if fields[0] != nil {
-		dst = append(dst, `"topic_id":`...)
-		dst = appendShown(dst, fields[0], nil, true)
-		dst = append(dst, ',')
-	}
-	return append(dst, `"truncated":true}`...)
 }

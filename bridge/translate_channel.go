@@ -29,21 +29,12 @@ func newChannels(list []Channel) map[string]*channel {
 	for _, given := range list {
 		c := &channel{typ: given.Type}
 		for _, text := range given.Topics {
-			c.templates = append(c.templates, parseTemplate(text, c.field))
+			c.templates = append(c.templates, parseTemplate(text, c.fields.use))
 		}
 		c.patterns = c.templates.patterns()
 		channels[given.Name] = c
 	}
 	return channels
-}
-
-// field returns the index of a field of the payload.
-func (c *channel) field(name string) int {
-	if i := c.fields.at(name); i >= 0 {
-		return i
-	}
-	c.fields = c.fields.add(name, nil, false)
-	return len(c.fields) - 1
 }
 
 // notification translates a notification of a channel. A payload that is no
@@ -61,16 +52,15 @@ func (t *translator) notification(n pglisten.Notification) []rooms.Item {
 		fields = make(row, len(c.fields))
 	}
 	e := event{
-		typ:     c.typ,
-		topics:  c.templates.names(c.fields, fields, t.refuse),
-		payload: appendCompact(t.payload[:0], text),
-		op:      pglisten.Emit,
-		at:      t.now(),
+		typ:    c.typ,
+		topics: c.templates.names(c.fields, fields, t.refuse),
+		op:     pglisten.Emit,
+		at:     t.now(),
 	}
-	t.payload = e.payload
 	if len(e.topics) == 0 {
 		return nil
 	}
-	t.frame = e.append(t.frame[:0])
+	t.payload = appendCompact(t.payload[:0], text)
+	t.write(&e)
 	return []rooms.Item{t.item(&e, 0)}
 }

@@ -34,7 +34,7 @@ func TestFrames(t *testing.T) {
 		files = append(files, tt.frames...)
 		t.Run(tt.frames[0], func(t *testing.T) {
 			t.Parallel()
-			checkFrames(t, translated(t, tt.change), tt.frames)
+			checkFrames(t, translated(t, tt.change, 4096), tt.frames)
 		})
 	}
 	t.Run("notification", func(t *testing.T) {
@@ -61,9 +61,9 @@ func TestFrames(t *testing.T) {
 }
 
 // translated returns the items of a change that is the last of its batch.
-func translated(t *testing.T, c pglisten.Change) []rooms.Item {
+func translated(t *testing.T, c pglisten.Change, limit int) []rooms.Item {
 	t.Helper()
-	tr := newTranslator(translatorOptions{Epoch: "k3f9", EventBytes: 4096})
+	tr := newTranslator(translatorOptions{Epoch: "k3f9", EventBytes: limit})
 	b := tr.batch(pglisten.Batch{Changes: []pglisten.Change{c}, Snapshot: c.Resume})
 	if n := tr.counts.poison.Load(); n != 0 {
 		t.Errorf("poison: %d", n)
@@ -129,8 +129,8 @@ func checkItem(t testing.TB, item rooms.Item) {
 
 var at = time.Date(2026, 11, 23, 0, 42, 55, 279e6, time.UTC)
 
-// messages is a watch of the protocol's example.
-func messages(change ...func(w *pglisten.Watch)) *pglisten.Watch {
+// watchMessages is a watch of the protocol's example.
+func watchMessages(change ...func(w *pglisten.Watch)) *pglisten.Watch {
 	w := &pglisten.Watch{
 		ID: 1, Schema: "public", Table: "messages", Entity: "message",
 		TopicColumn: "topic_id", Templates: []string{"topic_{topic_id}", "messages"}, Key: []string{"id"},

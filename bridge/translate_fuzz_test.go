@@ -59,7 +59,7 @@ func fuzzedWatch(template string) *pglisten.Watch {
 	w := everyType()
 	w.Entity, w.TopicColumn, w.Key = "message", "topic_id", []string{"id", "content"}
 	w.Templates = []string{template, "messages"}
-	w.Columns = append(w.Columns, messages().Columns[1:]...)
+	w.Columns = append(w.Columns, watchMessages().Columns[1:]...)
 	w.Columns = append(w.Columns, pglisten.Column{Name: "any", Type: &pglisten.Type{Kind: pglisten.Array, Elem: w.Columns[len(w.Columns)-1].Type}})
 	w.Derive = []pglisten.Derive{
 		{Type: "changed", On: "update", Column: "content", Changes: true, Fields: map[string]string{"json": "json"}},

@@ -12,7 +12,7 @@ import (
 // inTopic is the insert of a row of the topic.
 func inTopic(topic int64, change ...func(*pglisten.Change)) pglisten.Change {
 	row := strings.Replace(messageRow, `"topic_id":7`, fmt.Sprintf(`"topic_id":%d`, topic), 1)
-	return changeOf(messages(), pglisten.Insert, row, "", change...)
+	return changeOf(watchMessages(), pglisten.Insert, row, "", change...)
 }
 
 func bulk(topics string, cursor string, xid uint64) told {
@@ -27,7 +27,7 @@ func TestLargeTransaction(t *testing.T) {
 	// later cursor has not been told.
 	wantTold(t, tr.batch(oneBatch(
 		inTopic(1, nth(1, 732), of(4)), inTopic(9, nth(2, 733), of(3)), inTopic(2, nth(3, 732), of(4)),
-		inTopic(2, nth(4, 732), of(4)), changeOf(messages(), pglisten.Update, movedRow, messageRow, nth(5, 732), of(4)), inTopic(9),
+		inTopic(2, nth(4, 732), of(4)), changeOf(watchMessages(), pglisten.Update, movedRow, messageRow, nth(5, 732), of(4)), inTopic(9),
 	)).Items,
 		told{ID: "k3f9.2", Topics: "topic_9 messages", Cursor: "730:730:", XID: 733},
 		bulk("messages topic_1 topic_2 topic_7 topic_8", "730:730:", 732),

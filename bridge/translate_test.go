@@ -80,7 +80,7 @@ func TestCursors(t *testing.T) {
 	t.Parallel()
 	tr, _ := logged()
 	moves := func(change ...func(*pglisten.Change)) pglisten.Change {
-		return changeOf(messages(), pglisten.Update, movedRow, messageRow, change...)
+		return changeOf(watchMessages(), pglisten.Update, movedRow, messageRow, change...)
 	}
 	// The last event of the batch's last change carries the batch's own
 	// snapshot; those of the same change before it one without the change.
@@ -89,7 +89,7 @@ func TestCursors(t *testing.T) {
 		told{ID: "k3f9.1.1", Topics: "topic_8 messages", Cursor: "730:730:", XID: 733},
 		told{ID: "k3f9.2", Topics: "topic_7", Cursor: "730:730:", XID: 734},
 		told{ID: "k3f9.2.1", Topics: "topic_8 messages", Cursor: "730:730:", XID: 734},
-		told{ID: "k3f9.20481", Topics: "topic_7", Cursor: "734:735:734", XID: 734},
+		told{ID: "k3f9.20481", Topics: "topic_7", Cursor: "734:734:", XID: 734},
 		told{ID: "k3f9.20481.1", Topics: "topic_8 messages", Cursor: "735:735:", XID: 734})
 
 	// Rows of the history carry snapshots of their own.
@@ -129,18 +129,18 @@ func TestResyncs(t *testing.T) {
 		reason rooms.Reason
 		topics string
 	}{
-		{"truncate", changeOf(messages(), pglisten.Truncate, "", ""), rooms.Truncated, "topic_* messages"},
-		{"bulk", changeOf(messages(), pglisten.Bulk, "", ""), rooms.Bulk, "topic_* messages"},
-		{"unread", changeOf(messages(), pglisten.Insert, "", "", func(c *pglisten.Change) { c.Err = broken }), rooms.Poison, "topic_* messages"},
+		{"truncate", changeOf(watchMessages(), pglisten.Truncate, "", ""), rooms.Truncated, "topic_* messages"},
+		{"bulk", changeOf(watchMessages(), pglisten.Bulk, "", ""), rooms.Bulk, "topic_* messages"},
+		{"unread", changeOf(watchMessages(), pglisten.Insert, "", "", func(c *pglisten.Change) { c.Err = broken }), rooms.Poison, "topic_* messages"},
 		{"unread_without_watch", changeOf(nil, pglisten.Insert, "", "", func(c *pglisten.Change) { c.Err = broken }), rooms.Poison, "*"},
 		{"without_watch", changeOf(nil, pglisten.Insert, messageRow, ""), rooms.Poison, "*"},
-		{"no_row", changeOf(messages(), pglisten.Insert, "", ""), rooms.Poison, "topic_* messages"},
-		{"no_object", changeOf(messages(), pglisten.Delete, "[]", ""), rooms.Poison, "topic_* messages"},
-		{"torn", changeOf(messages(), pglisten.Insert, messageRow[:20], ""), rooms.Poison, "topic_* messages"},
-		{"torn_old", changeOf(messages(), pglisten.Update, messageRow, messageRow[:20]), rooms.Poison, "topic_* messages"},
-		{"no_utf8", changeOf(messages(), pglisten.Insert, `{"content":"`+"\xff"+`"}`, ""), rooms.Poison, "topic_* messages"},
-		{"unknown_op", changeOf(messages(), 'X', messageRow, ""), rooms.Poison, "topic_* messages"},
-		{"bad_entity", changeOf(messages(func(w *pglisten.Watch) { w.Entity = "Bad" }), pglisten.Insert, messageRow, ""), rooms.Poison, "topic_* messages"},
+		{"no_row", changeOf(watchMessages(), pglisten.Insert, "", ""), rooms.Poison, "topic_* messages"},
+		{"no_object", changeOf(watchMessages(), pglisten.Delete, "[]", ""), rooms.Poison, "topic_* messages"},
+		{"torn", changeOf(watchMessages(), pglisten.Insert, messageRow[:20], ""), rooms.Poison, "topic_* messages"},
+		{"torn_old", changeOf(watchMessages(), pglisten.Update, messageRow, messageRow[:20]), rooms.Poison, "topic_* messages"},
+		{"no_utf8", changeOf(watchMessages(), pglisten.Insert, `{"content":"`+"\xff"+`"}`, ""), rooms.Poison, "topic_* messages"},
+		{"unknown_op", changeOf(watchMessages(), 'X', messageRow, ""), rooms.Poison, "topic_* messages"},
+		{"bad_entity", changeOf(watchMessages(func(w *pglisten.Watch) { w.Entity = "Bad" }), pglisten.Insert, messageRow, ""), rooms.Poison, "topic_* messages"},
 		{"emit_bad_type", changeOf(nil, pglisten.Emit, `{}`, "", emitted("Bad", "topic_7")), rooms.Poison, "topic_7"},
 		{"emit_no_object", changeOf(nil, pglisten.Emit, `7`, "", emitted("bad", "topic_7")), rooms.Poison, "topic_7"},
 	} {
@@ -191,7 +191,7 @@ func TestTemplates(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tr, log := logged()
-			w := messages(func(w *pglisten.Watch) { w.Templates = []string{tt.template, tt.template} })
+			w := watchMessages(func(w *pglisten.Watch) { w.Templates = []string{tt.template, tt.template} })
 			c := changeOf(w, pglisten.Insert, tt.row, "")
 			for range 2 {
 				items := tr.batch(oneBatch(c)).Items
@@ -223,34 +223,34 @@ func TestUpdates(t *testing.T) {
 		change pglisten.Change
 		want   []string // id and topics, then the changed fields
 	}{
-		{"nothing_changed", changeOf(messages(), U, messageRow, messageRow), nil},
-		{"only_an_excluded_column", changeOf(messages(), U, `{"id":1,"topic_id":7,"secret":1}`, `{"id":1,"topic_id":7,"secret":2}`), nil},
-		{"only_a_dropped_column_of_a_cut_row", changeOf(messages(), U, `{"id":1,"topic_id":7}`, `{"id":1,"topic_id":7}`, cutNew("gone")), nil},
+		{"nothing_changed", changeOf(watchMessages(), U, messageRow, messageRow), nil},
+		{"only_an_excluded_column", changeOf(watchMessages(), U, `{"id":1,"topic_id":7,"secret":1}`, `{"id":1,"topic_id":7,"secret":2}`), nil},
+		{"only_a_dropped_column_of_a_cut_row", changeOf(watchMessages(), U, `{"id":1,"topic_id":7}`, `{"id":1,"topic_id":7}`, cutNew("gone")), nil},
 		{
-			"cut_without_a_list", changeOf(messages(), U, `{"id":1,"topic_id":7}`, `{"id":1,"topic_id":7}`, func(c *pglisten.Change) { c.OldCut = true }),
+			"cut_without_a_list", changeOf(watchMessages(), U, `{"id":1,"topic_id":7}`, `{"id":1,"topic_id":7}`, func(c *pglisten.Change) { c.OldCut = true }),
 			[]string{"topic_7 messages true []"},
 		},
 		{
-			"moved_by_an_excluded_column", changeOf(messages(hidden), U, `{"id":1,"topic_id":7,"secret":"b"}`, `{"id":1,"topic_id":7,"secret":"a"}`),
+			"moved_by_an_excluded_column", changeOf(watchMessages(hidden), U, `{"id":1,"topic_id":7,"secret":"b"}`, `{"id":1,"topic_id":7,"secret":"a"}`),
 			[]string{"s_a true -", "topic_7 s_b true []"},
 		},
 		{
-			"moved_in", changeOf(messages(), U, `{"id":1,"topic_id":7}`, `{"id":1,"topic_id":null}`),
+			"moved_in", changeOf(watchMessages(), U, `{"id":1,"topic_id":7}`, `{"id":1,"topic_id":null}`),
 			[]string{`topic_7 messages true ["topic_id"]`},
 		},
 		{
-			"moved_nowhere", changeOf(messages(func(w *pglisten.Watch) { w.Templates = w.Templates[:1] }), U, `{"id":1,"topic_id":null}`, `{"id":1,"topic_id":7}`),
+			"moved_nowhere", changeOf(watchMessages(func(w *pglisten.Watch) { w.Templates = w.Templates[:1] }), U, `{"id":1,"topic_id":null}`, `{"id":1,"topic_id":7}`),
 			[]string{"topic_7 true -"},
 		},
 		{
-			"topic_id_alone", changeOf(messages(func(w *pglisten.Watch) { w.Templates = w.Templates[1:] }), U, `{"id":1,"topic_id":8}`, `{"id":1,"topic_id":7}`),
+			"topic_id_alone", changeOf(watchMessages(func(w *pglisten.Watch) { w.Templates = w.Templates[1:] }), U, `{"id":1,"topic_id":8}`, `{"id":1,"topic_id":7}`),
 			[]string{`messages true ["topic_id"]`},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			for _, item := range translated(t, tt.change) {
+			for _, item := range translated(t, tt.change, 0) {
 				checkItem(t, item)
 				var e struct {
 					Payload struct {
@@ -312,8 +312,8 @@ func TestDerived(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.rule.Type, tt.rule.On = "derived", tt.on
-			w := messages(func(w *pglisten.Watch) { w.Derive = []pglisten.Derive{tt.rule} })
-			items := translated(t, changeOf(w, tt.op, tt.row, tt.old))
+			w := watchMessages(func(w *pglisten.Watch) { w.Derive = []pglisten.Derive{tt.rule} })
+			items := translated(t, changeOf(w, tt.op, tt.row, tt.old), 0)
 			if got := len(items) == 2; got != tt.want || len(items) < 1 {
 				t.Errorf("%d events: %v", len(items), tell(t, items))
 			}
@@ -324,8 +324,8 @@ func TestDerived(t *testing.T) {
 func TestWatchIsPreparedAgain(t *testing.T) {
 	t.Parallel()
 	tr, _ := logged()
-	tr.batch(oneBatch(changeOf(messages(), pglisten.Insert, messageRow, "")))
-	renamed := messages(func(w *pglisten.Watch) { w.Templates = []string{"new_{topic_id}"} })
+	tr.batch(oneBatch(changeOf(watchMessages(), pglisten.Insert, messageRow, "")))
+	renamed := watchMessages(func(w *pglisten.Watch) { w.Templates = []string{"new_{topic_id}"} })
 	wantTold(t, tr.batch(oneBatch(changeOf(renamed, pglisten.Insert, messageRow, ""))).Items,
 		told{ID: "k3f9.20481", Topics: "new_7", Cursor: "735:735:", XID: 734})
 }
@@ -334,7 +334,7 @@ func TestLoss(t *testing.T) {
 	t.Parallel()
 	tr := newTranslator(translatorOptions{Epoch: "k3f9", Channels: []Channel{{Name: "orders", Type: "order", Topics: []string{"order_{id}"}}}})
 	// Nobody who has read only so far sees the transaction 735.
-	wantTold(t, tr.loss(pglisten.Loss{Watch: messages(), At: snapshot.New(735, 700)}),
+	wantTold(t, tr.loss(pglisten.Loss{Watch: watchMessages(), At: snapshot.New(735, 700)}),
 		told{Reason: rooms.SourceGap, Topics: "topic_* messages", Cursor: "700:735:700", XID: 735})
 	wantTold(t, tr.loss(pglisten.Loss{Channel: "orders", At: snapshot.New(735)}),
 		told{Reason: rooms.SourceGap, Topics: "order_*"})

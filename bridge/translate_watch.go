@@ -13,7 +13,7 @@ var errEntity = errors.New("entity makes no event type")
 type plan struct {
 	watch     *pglisten.Watch
 	err       error   // the watch can make no events
-	columns   columns // the watch's, in table order, then others it names
+	columns   columns // the captured ones, in table order, then others it names
 	templates templates
 	patterns  []string // what the templates can make
 	derived   []derivation
@@ -21,9 +21,9 @@ type plan struct {
 	key    []int // primary key columns, in key order
 	topic  int   // the topic column, -1 without
 	routes []int // columns on which the topics and the topic id hang
-	all    []int // columns a row shows …
-	lean   []int // … a cut one: key and topic columns …
-	gone   []int // … and a deleted one: key columns and the topic column
+	all    []int // columns a row shows: the captured ones …
+	lean   []int // … of a cut row: key and topic columns …
+	gone   []int // … of a deleted one: key columns and the topic column
 
 	entity                    []byte // as a JSON string
 	created, updated, deleted string // event types
@@ -40,21 +40,21 @@ func newPlan(w *pglisten.Watch) *plan {
 		deleted: w.Entity + "_deleted",
 	}
 	for _, c := range w.Columns {
-		p.columns = p.columns.add(c.Name, c.Type, false)
+		p.columns = p.columns.add(c.Name, c.Type)
 	}
 	for _, name := range w.Key {
-		p.key = append(p.key, p.column(name, false))
+		p.key = append(p.key, p.columns.use(name))
 	}
 	if w.TopicColumn != "" {
-		p.topic = p.column(w.TopicColumn, false)
+		p.topic = p.columns.use(w.TopicColumn)
 	}
 	for _, text := range w.Templates {
-		p.templates = append(p.templates, parseTemplate(text, p.used))
+		p.templates = append(p.templates, parseTemplate(text, p.columns.use))
 	}
 	p.patterns = p.templates.patterns()
 	for _, d := range w.Derive {
 		if validType(d.Type) { // rowcast.watch() refuses the others
-			p.derived = append(p.derived, newDerivation(d, w.Entity, p.used))
+			p.derived = append(p.derived, newDerivation(d, w.Entity, p.columns.use))
 		}
 	}
 	if !validType(w.Entity) {
@@ -71,7 +71,7 @@ func (p *plan) choose() {
 		if isTopic || isRoute {
 			p.routes = append(p.routes, i)
 		}
-		if p.columns[i].hidden {
+		if !p.captured(i) {
 			continue
 		}
 		p.all = append(p.all, i)
@@ -84,18 +84,9 @@ func (p *plan) choose() {
 	}
 }
 
-// column returns the index of the column. One the catalogue does not have is
-// added: should a row have it, it can be used.
-func (p *plan) column(name string, hidden bool) int {
-	if i := p.columns.at(name); i >= 0 {
-		return i
-	}
-	p.columns = p.columns.add(name, nil, hidden)
-	return len(p.columns) - 1
-}
-
-// used returns the index of a column that is used, but shown only if captured.
-func (p *plan) used(name string) int { return p.column(name, true) }
+// captured reports whether the catalogue has the column. One that was dropped or
+// renamed meanwhile is not shown, but a row from before may still have it.
+func (p *plan) captured(i int) bool { return i < len(p.watch.Columns) }
 
 // compare marks the columns whose values differ between two rows and reports
 // whether an update changed something that is captured. names is the trigger's
@@ -109,7 +100,7 @@ func (p *plan) compare(before, after row, names []string, changes []bool) ([]boo
 		} else {
 			changes[i] = before[i] != nil && after[i] != nil && string(before[i]) != string(after[i])
 		}
-		any = any || changes[i] && (!p.columns[i].hidden || slices.Contains(p.routes, i))
+		any = any || changes[i] && (p.captured(i) || slices.Contains(p.routes, i))
 	}
 	return changes, any
 }

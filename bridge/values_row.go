@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
 	"rowcast/pglisten"
@@ -12,8 +13,6 @@ type column struct {
 	name string
 	key  []byte // the name as a JSON string
 	typ  *pglisten.Type
-	// hidden columns are read, for topics and derived events, but not shown.
-	hidden bool
 }
 
 // columns are the columns of a watched table, or the wanted fields of a
@@ -21,8 +20,8 @@ type column struct {
 type columns []column
 
 // add appends a column.
-func (cs columns) add(name string, typ *pglisten.Type, hidden bool) columns {
-	return append(cs, column{name: name, key: appendString(nil, name), typ: typ, hidden: hidden})
+func (cs columns) add(name string, typ *pglisten.Type) columns {
+	return append(cs, column{name, appendString(nil, name), typ})
 }
 
 // at returns the index of the column of that name, -1 if there is none.
@@ -33,6 +32,15 @@ func (cs columns) at(name string) int {
 		}
 	}
 	return -1
+}
+
+// use returns the index of the column of that name, which is added if need be.
+func (cs *columns) use(name string) int {
+	if i := cs.at(name); i >= 0 {
+		return i
+	}
+	*cs = cs.add(name, nil)
+	return len(*cs) - 1
 }
 
 // row is a row as JSON values, by column; nil where the row does not say.
@@ -111,10 +119,8 @@ func appendShown(dst, value []byte, t *pglisten.Type, truncated bool) []byte {
 
 // appendOnce appends s unless it is there.
 func appendOnce(list []string, s string) []string {
-	for _, have := range list {
-		if have == s {
-			return list
-		}
+	if slices.Contains(list, s) {
+		return list
 	}
 	return append(list, s)
 }
