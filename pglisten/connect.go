@@ -77,10 +77,12 @@ func (s *Source) configure() error {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
 	}
-	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3,
-	}}
-	c.DialFunc = dialer.DialContext
+	if s.o.Config == nil {
+		dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+			Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3,
+		}}
+		c.DialFunc = dialer.DialContext
+	}
 	c.ValidateConnect = primaryOnly(c.ValidateConnect)
 	if s.o.Mode == Poll {
 		// Through a transaction pooler no statement outlives its transaction.

@@ -36,7 +36,7 @@ type Options struct {
 	// URL of the database, as pgx.ParseConfig reads it; several hosts may be
 	// named, the primary among them is taken.
 	URL string
-	// Config is used instead of URL when set.
+	// Config is used instead of URL when set, with its own dialer.
 	Config *pgx.ConnConfig
 	// Mode is Doorbell by default.
 	Mode Mode

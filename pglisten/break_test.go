@@ -1,0 +1,114 @@
+package pglisten
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"rowcast/internal/pgtemp/pgtest"
+)
+
+// A batch that breaks again and again, while transactions with lower ids commit
+// in between: nothing is lost, nothing comes twice.
+func TestSource_broken_batch(t *testing.T) {
+	t.Parallel()
+	t.Logf("-seed=%d", *seed)
+	url := pgtest.Database(t)
+	wire := newWire(t, url)
+	s, sink := run(t, Options{Config: wire.config})
+	state(t, s, "asleep")
+
+	// Ids and commits crossed: early ids that commit later, before the end.
+	var early []pgx.Tx
+	for range 4 {
+		tx := begin(t, pgtest.Connect(t, url))
+		execute(t, tx, insertMessage)
+		early = append(early, tx)
+	}
+	rng := rand.New(rand.NewPCG(*seed, 7))
+	const rows = 8_000 // some 2 MB
+	for range 5 {
+		wire.allow(200_000 + rng.IntN(400_000))
+	}
+	conn := pgtest.Connect(t, url)
+	execute(t, conn, "INSERT INTO messages (topic_id, content) SELECT 7, repeat('x', 100) FROM generate_series(1, $1)", rows)
+	for _, tx := range early {
+		connects := s.Stats().Connects
+		eventually(t, "a break", func() bool { return s.Stats().Connects > connects })
+		execute(t, tx, insertMessage)
+		commit(t, tx)
+	}
+	want := rows + 2*len(early)
+	sink.until(t, "all", func() bool { return len(sink.changes()) >= want })
+	if err := s.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int64]bool{}
+	for _, c := range sink.all() {
+		if seen[c.ID] {
+			t.Fatalf("change %d came twice", c.ID)
+		}
+		seen[c.ID] = true
+		if c.TxChanges != 2 && c.TxChanges != rows {
+			t.Errorf("change %d: transaction of %d", c.ID, c.TxChanges)
+		}
+	}
+	if len(seen) != want || len(sink.resets) != 1 {
+		t.Errorf("%d changes, %d resets", len(seen), len(sink.resets))
+	}
+	checkResume(t, "reader", sink.all())
+	t.Logf("%d connections", s.Stats().Connects)
+}
+
+// wire leads to a server and breaks when told.
+type wire struct {
+	config *pgx.ConnConfig
+	mu     sync.Mutex
+	limits []int // of the next connections, in bytes from the server
+}
+
+// allow lets a connection through up to n bytes, after those told before.
+func (w *wire) allow(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limits = append(w.limits, n)
+}
+
+func newWire(t *testing.T, url string) *wire {
+	t.Helper()
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{config: config}
+	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return &brittle{Conn: c, w: w}, err
+	}
+	return w
+}
+
+// brittle is a connection that counts once it carries more than small talk.
+type brittle struct {
+	net.Conn
+	w    *wire
+	read int
+}
+
+func (b *brittle) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	b.read += n
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	if len(b.w.limits) > 0 && b.read > b.w.limits[0] {
+		b.w.limits = b.w.limits[1:]
+		b.Conn.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}

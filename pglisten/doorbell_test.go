@@ -1,0 +1,199 @@
+package pglisten
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rowcast/internal/pgtemp/pgtest"
+	"rowcast/internal/snapshot"
+)
+
+// noBackstop: a lost wake-up shows.
+const noBackstop = time.Hour
+
+// No wake-up is lost without a backstop poll: quiet and busy times, transactions
+// that stay open across the moments in which readers fall asleep.
+func TestDoorbell_loses_no_wakeup(t *testing.T) {
+	t.Parallel()
+	t.Logf("-seed=%d", *seed)
+	url := pgtest.Database(t)
+	var sources []*Source
+	var sinks []*record
+	for range 3 {
+		s, sink := run(t, Options{URL: url, PollInterval: noBackstop})
+		sources, sinks = append(sources, s), append(sinks, sink)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), *long)
+	defer cancel()
+	var mu sync.Mutex
+	committed := map[int64]time.Time{}
+	var writers sync.WaitGroup
+	for n := range 6 {
+		rng := rand.New(rand.NewPCG(*seed, uint64(100+n)))
+		conn := pgtest.Connect(t, url)
+		writers.Go(func() {
+			for ctx.Err() == nil {
+				pause(ctx, time.Duration(rng.Int64N(int64(60*time.Millisecond))))
+				id, at, err := hold(t.Context(), conn, rng)
+				if err != nil {
+					t.Errorf("writer %d: %v", n, err)
+					return
+				}
+				mu.Lock()
+				committed[id] = at
+				mu.Unlock()
+			}
+		})
+	}
+	writers.Wait()
+	for i, sink := range sinks {
+		if !sink.within(patient10s, func() bool { return len(sink.changes()) >= len(committed) }) {
+			t.Errorf("reader %d: %d of %d changes came", i, len(sink.all()), len(committed))
+		}
+		var late []time.Duration
+		for j, c := range sink.all() {
+			late = append(late, sink.taken[j].Sub(committed[c.ID]))
+		}
+		slices.Sort(late)
+		t.Logf("reader %d: p50 %v, max %v, %+v", i, late[len(late)/2], late[len(late)-1], sources[i].Stats())
+	}
+	if s := sources[0].Stats(); s.Promises == 0 || s.Wakeups == 0 {
+		t.Errorf("the readers never promised or never slept: this run proved nothing: %+v", s)
+	}
+}
+
+// hold writes one row in a transaction that stays open for a random while.
+func hold(ctx context.Context, conn *pgx.Conn, rng *rand.Rand) (id int64, at time.Time, err error) {
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "INSERT INTO messages (topic_id) VALUES (7)")
+		if err != nil {
+			return err
+		}
+		switch rng.IntN(6) {
+		case 0:
+			pause(ctx, time.Duration(rng.Int64N(int64(300*time.Millisecond))))
+		case 1, 2:
+			pause(ctx, time.Duration(rng.Int64N(int64(50*time.Millisecond))))
+		}
+		return tx.QueryRow(ctx, "SELECT id FROM rowcast.log WHERE xid = pg_current_xact_id()").Scan(&id)
+	})
+	return id, time.Now(), err
+}
+
+const insertMessage = "INSERT INTO messages (topic_id) VALUES (7)"
+
+// silent begins a transaction that writes a row while the doorbell is ahead, so
+// that its commit rings nobody.
+func silent(t *testing.T, conn *pgx.Conn) pgx.Tx {
+	t.Helper()
+	tx := begin(t, conn)
+	execute(t, tx, insertMessage)
+	return tx
+}
+
+// wakeUp writes until the source promises.
+func wakeUp(t *testing.T, s *Source, conn *pgx.Conn) {
+	t.Helper()
+	eventually(t, "a promise", func() bool {
+		for range 4 {
+			execute(t, conn, insertMessage)
+		}
+		return s.Stats().State == "awake"
+	})
+}
+
+// The forced schedule of the barrier: a writer reads the doorbell while the
+// reader is awake and commits after it has lain down.
+func TestDoorbell_waits_for_writers_that_saw_the_promise(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	conn, slow := pgtest.Connect(t, url), pgtest.Connect(t, url)
+	s, sink := run(t, Options{URL: url, PollInterval: noBackstop})
+	state(t, s, "asleep")
+	wakeUp(t, s, conn)
+	tx := silent(t, slow)
+	state(t, s, "settling")
+	before := len(sink.all())
+	commit(t, tx)
+	if !sink.within(time.Second, func() bool { return len(sink.changes()) > before }) {
+		t.Error("the change did not come")
+	}
+	state(t, s, "asleep")
+}
+
+// The control: the same schedule, a reader that lies down without the barrier.
+func TestDoorbell_without_the_barrier_loses(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	slow, reader := pgtest.Connect(t, url), pgtest.Connect(t, url)
+	execute(t, reader, "LISTEN rowcast")
+	set := "SELECT setval('rowcast.doorbell', (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $1)"
+	execute(t, reader, set, 900)
+	tx := silent(t, slow)
+	execute(t, reader, set, 0)
+	cursor, err := snapshot.Parse(ask[string](t, reader, "SELECT pg_current_snapshot()::text")) // the last poll
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, tx)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if n, err := reader.WaitForNotification(ctx); err == nil {
+		t.Errorf("notified (%+v): the control controls nothing", n)
+	}
+	if xid := ask[uint64](t, reader, "SELECT xid FROM rowcast.log"); cursor.Visible(xid) {
+		t.Error("the poll saw the change: the control controls nothing")
+	}
+}
+
+// An instance that promises and dies delays the others by its promise.
+func TestDoorbell_dead_promiser(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	conn, slow := pgtest.Connect(t, url), pgtest.Connect(t, url)
+	s, sink := run(t, Options{URL: url, PollInterval: noBackstop})
+	state(t, s, "asleep")
+	polls := s.Stats().Polls
+	execute(t, conn, `SELECT setval('rowcast.doorbell', (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 500), pg_notify('rowcast', 'relay')`)
+	eventually(t, "the relay", func() bool { return s.Stats().Polls > polls })
+
+	start := time.Now()
+	tx := silent(t, slow)
+	execute(t, conn, insertMessage)
+	sink.until(t, "the change", func() bool { return len(sink.changes()) == 1 })
+	if d := time.Since(start); d > 800*time.Millisecond {
+		t.Errorf("the change came after %v", d)
+	} else {
+		t.Logf("the change came after %v", d)
+	}
+	state(t, s, "settling")
+	commit(t, tx) // long after the promise
+	if !sink.within(time.Second, func() bool { return len(sink.changes()) == 2 }) {
+		t.Error("a change committed after the dead instance's promise was lost")
+	}
+}
+
+// What one instance finds awake, it tells the others.
+func TestDoorbell_relays(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	conn := pgtest.Connect(t, url)
+	first, _ := run(t, Options{URL: url, PollInterval: noBackstop})
+	second, sink := New(Options{URL: url, PollInterval: noBackstop}), newRecord()
+	second.tempo.wakeups = 1 << 20 // never promises itself
+	start(t, second, sink)
+	for _, s := range []*Source{first, second} {
+		state(t, s, "asleep")
+	}
+	wakeUp(t, first, conn)
+	began, before := time.Now(), len(sink.all())
+	execute(t, conn, insertMessage)
+	sink.until(t, "the change at the other instance", func() bool { return len(sink.changes()) > before })
+	t.Logf("relayed within %v", time.Since(began))
+}

@@ -1,0 +1,224 @@
+package pglisten
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rowcast/internal/pgtemp"
+	"rowcast/internal/pgtemp/pgtest"
+)
+
+// cluster returns an own cluster with the schema in its database postgres.
+func cluster(t *testing.T) *pgtemp.Cluster {
+	t.Helper()
+	c := pgtest.Cluster(t, pgtemp.Options{})
+	if err := prepare(t.Context(), c.URL("postgres")); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestSource_restart_keeps_the_epoch(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	s, sink := run(t, Options{URL: c.URL("postgres"), Channels: []string{"app"}})
+	execute(t, pgtest.Connect(t, c.URL("postgres")), insertMessage)
+	if err := c.Stop(t.Context(), pgtemp.Fast); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the disconnect", func() bool { return !s.Stats().Connected })
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, pgtest.Connect(t, c.URL("postgres")), insertMessage)
+	sink.until(t, "both changes", func() bool { return len(sink.changes()) == 2 })
+	if len(sink.resets) != 1 {
+		t.Errorf("%d resets", len(sink.resets))
+	}
+	if len(sink.losses) != 1 || sink.losses[0].Channel != "app" {
+		t.Errorf("losses: %+v", sink.losses)
+	}
+	execute(t, pgtest.Connect(t, c.URL("postgres")), "SELECT pg_notify('app', 'payload')")
+	sink.until(t, "the notification", func() bool { return len(sink.notices) == 1 })
+	if got, want := sink.notices[0], (Notification{"app", "payload"}); got != want {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestSource_crash_begins_an_epoch(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	s, sink := run(t, Options{URL: c.URL("postgres")})
+	first := sink.resets[0]
+	if err := c.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the disconnect", func() bool { return !s.Stats().Connected })
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sink.until(t, "a second Reset", func() bool { return len(sink.resets) == 2 })
+	second := sink.resets[1]
+	if first.Restart || !second.Restart || second.Epoch == first.Epoch || len(second.History) != 0 {
+		t.Errorf("first %+v, second %+v", first, second)
+	}
+	execute(t, pgtest.Connect(t, c.URL("postgres")), insertMessage)
+	sink.until(t, "a change", func() bool { return len(sink.changes()) == 1 })
+}
+
+func TestSource_refuses_a_standby(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	standby, err := c.Standby(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := standby.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := New(Options{URL: standby.URL("postgres")}).Run(t.Context(), newRecord()); !errors.Is(err, ErrStandby) {
+		t.Errorf("standby alone: %v", err)
+	}
+	// Of several hosts the primary is taken.
+	u, err := url.Parse(c.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := url.Parse(standby.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = other.Host + "," + u.Host
+	_, sink := run(t, Options{URL: u.String()})
+	execute(t, pgtest.Connect(t, c.URL("postgres")), insertMessage)
+	sink.until(t, "a change", func() bool { return len(sink.changes()) == 1 })
+}
+
+// filled returns a database whose log holds a change, and the epoch it had.
+func filled(t *testing.T) (url, epoch string) {
+	t.Helper()
+	url = pgtest.Database(t)
+	s, sink := New(Options{URL: url}), newRecord()
+	stop := start(t, s, sink)
+	sink.until(t, "first Reset", func() bool { return len(sink.resets) == 1 })
+	conn := pgtest.Connect(t, url)
+	execute(t, conn, insertMessage)
+	sink.until(t, "a change", func() bool { return len(sink.changes()) == 1 })
+	stop()
+	conn.Close(t.Context())
+	return url, sink.resets[0].Epoch
+}
+
+// checkForeign checks that a copied log gives nothing of what it holds, but
+// still knows its tables.
+func checkForeign(t *testing.T, url, epoch string) {
+	t.Helper()
+	s, sink := run(t, Options{URL: url})
+	if r := sink.resets[0]; r.Epoch == epoch || len(r.History) != 0 || !r.Floor.Equal(r.Snapshot) {
+		t.Errorf("reset %+v, the original's epoch was %s", r, epoch)
+	}
+	execute(t, pgtest.Connect(t, url), "INSERT INTO messages (topic_id, content) VALUES (7, 'own')")
+	if err := s.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := sink.all()
+	if len(got) != 1 || !strings.Contains(string(got[0].New), "own") || got[0].Watch.Table != "messages" {
+		t.Errorf("changes %+v", got)
+	}
+}
+
+func TestSource_copied_database(t *testing.T) {
+	t.Parallel()
+	source, epoch := filled(t)
+	target := sibling(t, source, "copied", "TEMPLATE "+databaseOf(t, source))
+	checkForeign(t, target, epoch)
+}
+
+func TestSource_restored_dump(t *testing.T) {
+	t.Parallel()
+	source, epoch := filled(t)
+	target := sibling(t, source, "restored", "TEMPLATE template0")
+	bin, err := pgtemp.Find("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dump := filepath.Join(t.TempDir(), "dump.sql")
+	for _, cmd := range []*exec.Cmd{
+		exec.CommandContext(t.Context(), filepath.Join(bin, "pg_dump"), "--file", dump, source),
+		exec.CommandContext(t.Context(), filepath.Join(bin, "psql"), "--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--file", dump, target),
+	} {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", cmd, err, out)
+		}
+	}
+	checkForeign(t, target, epoch)
+}
+
+func databaseOf(t *testing.T, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(u.Path, "/")
+}
+
+// sibling creates another database on the server of address.
+func sibling(t *testing.T, address, suffix, how string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := databaseOf(t, address) + "_" + suffix
+	u.Path = "/postgres"
+	admin := pgtest.Connect(t, u.String())
+	execute(t, admin, "CREATE DATABASE "+name+" "+how)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patient10s)
+		defer cancel()
+		if _, err := admin.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+	})
+	u.Path = "/" + name
+	return u.String()
+}
+
+// Nobody looked for longer than the log is kept: writers stopped logging, and
+// one that began then may go on so. Nothing before it ends can be resumed.
+func TestSource_abandoned(t *testing.T) {
+	t.Parallel()
+	address, epoch := filled(t)
+	conn, old := pgtest.Connect(t, address), pgtest.Connect(t, address)
+	execute(t, conn, "SELECT setval('rowcast.doorbell', last_value - 3 * rowcast.retention_ms()) FROM rowcast.doorbell")
+	execute(t, conn, insertMessage)
+	if n := ask[int](t, conn, "SELECT count(*) FROM rowcast.log"); n != 1 {
+		t.Fatalf("%d log rows: the writer did not find the log abandoned", n)
+	}
+	tx := begin(t, old)
+	execute(t, tx, insertMessage) // not logged
+
+	killed := newRecord()
+	stop := start(t, New(Options{URL: address}), killed) // dies before that transaction ends
+	eventually(t, "the new epoch", func() bool { return ask[string](t, conn, "SELECT epoch FROM rowcast.epoch") != epoch })
+	stop()
+	sink := newRecord()
+	start(t, New(Options{URL: address}), sink)
+	if sink.within(300*time.Millisecond, func() bool { return len(sink.resets) > 0 }) {
+		t.Error("began while a transaction was open that logs nothing")
+	}
+	commit(t, tx)
+	sink.until(t, "first Reset", func() bool { return len(sink.resets) == 1 })
+	if len(killed.resets) != 0 || sink.resets[0].Epoch == epoch {
+		t.Errorf("resets %+v, %+v", killed.resets, sink.resets)
+	}
+}

@@ -1,0 +1,148 @@
+package pglisten
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"pgregory.net/rapid"
+
+	"rowcast/internal/pgtemp/pgtest"
+	"rowcast/internal/snapshot"
+)
+
+// Whatever the order of xids: a loaded change's Resume sees none of the changes
+// after it, is within the first cursor, and could see no transaction more.
+func TestResumeHistory(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		running := rapid.SliceOfN(rapid.Uint64Range(1, 30), 0, 5).Draw(t, "running")
+		s0 := snapshot.New(rapid.Uint64Range(1, 32).Draw(t, "xmax"), running...)
+		var history []Change
+		for i, xid := range rapid.SliceOfN(rapid.Uint64Range(1, 31).Filter(s0.Visible), 0, 20).Draw(t, "xids") {
+			history = append(history, Change{ID: int64(i), XID: xid})
+		}
+		resumeHistory(history, s0)
+		for i, c := range history {
+			if !c.Resume.Within(s0) {
+				t.Fatalf("%v sees more than %v", c.Resume, s0)
+			}
+			lowest := s0.Xmax()
+			for _, later := range history[i+1:] {
+				lowest = min(lowest, later.XID)
+				if c.Resume.Visible(later.XID) {
+					t.Fatalf("resuming after %d at %v would skip %d", c.ID, c.Resume, later.ID)
+				}
+			}
+			if !c.Resume.Equal(s0.Below(lowest)) {
+				t.Fatalf("%v is coarser than it must be", c.Resume)
+			}
+		}
+	}) // some draws have no visible xid: rapid skips them
+}
+
+// What is loaded at the start: the newest whole transactions within the bound;
+// everything the floor does not see is loaded or yet to come.
+func TestSource_history(t *testing.T) {
+	t.Parallel()
+	t.Logf("-seed=%d", *seed)
+	url, _ := filled(t)
+	rng := rand.New(rand.NewPCG(*seed, 11))
+	var open []pgx.Tx
+	for range 6 {
+		conn := pgtest.Connect(t, url)
+		open = append(open, begin(t, conn))
+	}
+	for range 60 { // transactions whose ids cross
+		i := rng.IntN(len(open))
+		for range 1 + rng.IntN(3) {
+			execute(t, open[i], "INSERT INTO messages (topic_id, content) VALUES (7, repeat('x', $1))", rng.IntN(500))
+		}
+		if rng.IntN(2) == 0 {
+			conn := open[i].Conn()
+			commit(t, open[i])
+			open[i] = begin(t, conn)
+		}
+	}
+	for _, bytes := range []int64{-1, 4_000, 16_000, 1 << 20} {
+		t.Run(fmt.Sprint(bytes), func(t *testing.T) {
+			_, sink := run(t, Options{URL: url, HistoryBytes: bytes})
+			checkHistory(t, url, sink.resets[0], bytes)
+		})
+	}
+	_, sink := run(t, Options{URL: url})
+	loaded := len(sink.resets[0].History)
+	for _, tx := range open {
+		execute(t, tx, insertMessage)
+		commit(t, tx)
+	}
+	want := ask[int](t, pgtest.Connect(t, url), "SELECT count(*) FROM rowcast.log")
+	sink.until(t, "what was open", func() bool { return loaded+len(sink.changes()) == want })
+}
+
+func checkHistory(t *testing.T, url string, r Reset, bytes int64) {
+	t.Helper()
+	loaded, size := map[int64]bool{}, int64(0)
+	for _, c := range r.History {
+		loaded[c.ID] = true
+		size += int64(len(c.New) + len(c.Old))
+		if !r.Floor.Within(c.Resume) {
+			t.Errorf("change %d: resume %v below the floor %v", c.ID, c.Resume, r.Floor)
+		}
+	}
+	if size > max(bytes, 0) {
+		t.Errorf("%d bytes loaded, %d allowed", size, bytes)
+	}
+	rows, err := pgtest.Connect(t, url).Query(t.Context(), "SELECT id, xid FROM rowcast.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id int64
+	var xid uint64
+	below := 0
+	_, err = pgx.ForEachRow(rows, []any{&id, &xid}, func() error {
+		if r.Floor.Visible(xid) {
+			below++
+		} else if r.Snapshot.Visible(xid) && !loaded[id] {
+			t.Errorf("change %d of %d: not visible in the floor %v and not loaded", id, xid, r.Floor)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes == 1<<20 && (below != 0 || !r.Floor.Equal(snapshot.Snapshot{})) {
+		t.Errorf("the whole log fits, yet the floor is %v", r.Floor)
+	}
+	if bytes < 16_000 && below == 0 {
+		t.Error("everything fitted: the bound was not tried")
+	}
+	checkResume(t, "history", r.History)
+}
+
+// Rows rotated away before they were read: everyone refetches.
+func TestSource_gap(t *testing.T) {
+	t.Parallel()
+	url, epoch := filled(t)
+	conn := pgtest.Connect(t, url)
+	s, sink := New(Options{URL: url}), newRecord()
+	start(t, s, sink)
+	sink.until(t, "first Reset", func() bool { return len(sink.resets) == 1 })
+
+	tx := begin(t, conn)
+	execute(t, tx, insertMessage)
+	execute(t, tx, `INSERT INTO rowcast.mark
+		SELECT slot, ((xid::text::bigint + 1) || ':' || (xid::text::bigint + 1) || ':')::pg_snapshot, now() FROM rowcast.log WHERE xid = pg_current_xact_id()`)
+	execute(t, tx, "TRUNCATE rowcast.log")
+	commit(t, tx)
+	sink.until(t, "a second Reset", func() bool { return len(sink.resets) == 2 })
+	r := sink.resets[1]
+	xid := ask[uint64](t, conn, "SELECT pg_snapshot_xmax(snapshot) FROM rowcast.mark") - 1
+	if !r.Restart || r.Epoch != epoch || !r.Floor.Visible(xid) || s.Stats().Gaps != 1 {
+		t.Errorf("%+v", r)
+	}
+	if err := s.Refresh(t.Context()); err != nil || len(sink.resets) != 2 {
+		t.Errorf("refresh: %v, %d resets", err, len(sink.resets))
+	}
+}
