@@ -10,8 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"rowcast/migrations"
 	"rowcast/pglisten"
 	"rowcast/rooms"
 	"rowcast/rooms/auth"
@@ -127,10 +129,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err == nil {
 		select {
 		case <-ctx.Done():
-			d.log.Info("shutting down")
 		case err = <-s.failed:
-			d.log.Error("shutting down", "err", err)
 		}
+		s.level = slog.LevelInfo // a start that failed has one line to say, and that is err
+		d.log.Info("shutting down")
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil // interrupted while coming up
@@ -152,6 +154,10 @@ func (d *Daemon) up(ctx context.Context, s *stack) error {
 		return err
 	}
 	s.push("http", public.close)
+	if err := d.check(ctx); err != nil {
+		return err
+	}
+
 	s.start(ctx, "hub", d.hub.Run)
 	s.push("sessions", d.endSessions)
 	s.start(ctx, "source", func(ctx context.Context) error { return d.source.Run(ctx, d.sink) })
@@ -167,9 +173,16 @@ func (d *Daemon) up(ctx context.Context, s *stack) error {
 	public.serve(s, d.o.TLSCert, d.o.TLSKey)
 	s.push("readiness", d.drain)
 	d.serving.Store(true)
-	d.log.Info("ready", "http", public.listener.Addr(), "admin", admin)
+	d.log.Info("ready", "http", address(public.listener.Addr()), "admin", address(admin))
 	d.o.Ready(public.listener.Addr(), admin)
 	return nil
+}
+
+func address(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
 }
 
 // admin serves the operator's endpoints from now on: alive, and not ready.
@@ -184,6 +197,26 @@ func (d *Daemon) admin(ctx context.Context, s *stack) (net.Addr, error) {
 	s.push("admin", e.close)
 	e.serve(s, "", "")
 	return e.listener.Addr(), nil
+}
+
+// check compares the database's schema with what this program knows.
+func (d *Daemon) check(ctx context.Context) error {
+	c := d.o.Source.Config
+	if c == nil {
+		parsed, err := pgx.ParseConfig(d.o.Source.URL)
+		if err != nil {
+			return fmt.Errorf("database.url: %w", err)
+		}
+		c = parsed
+	}
+	c = c.Copy()
+	c.DefaultQueryExecMode = pgx.QueryExecModeExec // also where a pooler gives each statement another session
+	conn, err := pgx.ConnectConfig(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing is lost with it
+	return migrations.Check(ctx, conn)
 }
 
 // mux is what clients see.

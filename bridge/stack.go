@@ -12,6 +12,7 @@ import (
 // in reverse when it goes down. A start that fails half-way pops the half.
 type stack struct {
 	log    *slog.Logger
+	level  slog.Level // of the steps' lines
 	steps  []step
 	failed chan error // the first component that ended, and why
 }
@@ -22,7 +23,7 @@ type step struct {
 }
 
 func newStack(log *slog.Logger) *stack {
-	return &stack{log: log, failed: make(chan error, 1)}
+	return &stack{log: log, level: slog.LevelDebug, failed: make(chan error, 1)}
 }
 
 // push adds a step. undo gives up when its context ends.
@@ -73,11 +74,9 @@ func (s *stack) unwind(ctx context.Context) error {
 		err := last.undo(ctx)
 		took := time.Since(begun).Round(time.Millisecond)
 		if err != nil {
-			s.log.Warn("shutdown step incomplete", "step", last.name, "took", took, "err", err)
 			all = errors.Join(all, fmt.Errorf("shut down %s: %w", last.name, err))
-			continue
 		}
-		s.log.Info("shutdown step done", "step", last.name, "took", took)
+		s.log.Log(ctx, s.level, "shutdown", "step", last.name, "took", took, "done", err == nil)
 	}
 	return all
 }

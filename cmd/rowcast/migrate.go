@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"rowcast/migrations"
+)
+
+func newMigrate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Install, remove or print the schema rowcast",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+			}
+			return fmt.Errorf("say what: up, down, status or print")
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	cmd.AddCommand(newMigrateUp(), newMigrateDown(), newMigrateStatus(), newMigratePrint())
+	return cmd
+}
+
+func newMigrateUp() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Install the schema, or bring it up to date",
+		Args:  cobra.NoArgs,
+	}
+	var o migrations.Options
+	cmd.Flags().StringVar(&o.Owner, "owner", "", "the `role` that owns it; made NOLOGIN if it does not exist (default: who migrates)")
+	return migrate(cmd, func(ctx context.Context, url string) error { return migrations.Up(ctx, url, o) })
+}
+
+func newMigrateDown() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "down",
+		Short: "Remove the schema, the watches and all that belongs to them",
+		Args:  cobra.NoArgs,
+	}
+	return migrate(cmd, func(ctx context.Context, url string) error { return migrations.Down(ctx, url, migrations.Options{}) })
+}
+
+func newMigrateStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "List the migrations and when they were applied",
+		Args:  cobra.NoArgs,
+	}
+	return migrate(cmd, func(ctx context.Context, url string) error {
+		list, err := migrations.Status(ctx, url)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		for _, v := range list {
+			applied := "not applied"
+			if !v.Applied.IsZero() {
+				applied = v.Applied.Format("2006-01-02 15:04:05")
+			}
+			fmt.Fprintf(w, "%d\t%s\t%s\n", v.Number, v.Name, applied)
+		}
+		return w.Flush()
+	})
+}
+
+func newMigratePrint() *cobra.Command {
+	return &cobra.Command{
+		Use:       "print [up|down]",
+		Short:     "Print the SQL, for psql, Flyway, Rails and the like",
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"up", "down"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return migrations.Print(cmd.OutOrStdout(), append(args, "up")[0])
+		},
+	}
+}
+
+// migrate makes cmd run f on the database.
+func migrate(cmd *cobra.Command, f func(ctx context.Context, url string) error) *cobra.Command {
+	database := databaseURL(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		url, err := database()
+		if err != nil {
+			return err
+		}
+		return f(cmd.Context(), url)
+	}
+	return cmd
+}

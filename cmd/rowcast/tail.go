@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newTail() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "tail TOPIC…",
+		Short: "Show the events of topics as they come",
+		Long: `tail joins topics of a running daemon and prints what it sends, a line each. A
+lost connection is taken up where it was left; where something may have been
+missed, a line with $resync says so.`,
+		Example: `  rowcast tail topic_7 messages
+  rowcast tail topic_7 --json | jq -c .payload
+  rowcast tail topic_7 --since CURSOR`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	target := cmd.Flags().String("url", "ws://127.0.0.1:8080/ws", "the daemon's `address`")
+	since := cmd.Flags().String("since", "", "first what came after this `cursor`, the field of an event")
+	asJSON := cmd.Flags().Bool("json", false, "print whole frames, as they came")
+	cmd.RunE = func(cmd *cobra.Command, topics []string) error {
+		address, err := endpoint(*target)
+		if err != nil {
+			return err
+		}
+		show := showLine
+		if *asJSON {
+			show = showFrame
+		}
+		f := &follower{
+			url: address, topics: topics, cursor: *since,
+			show:   func(e frame) error { return show(cmd.OutOrStdout(), e) },
+			notice: func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "rowcast:", text) },
+		}
+		return f.run(cmd.Context())
+	}
+	return cmd
+}
+
+// endpoint completes an address without a path.
+func endpoint(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return "", fmt.Errorf("--url: must be an address such as ws://127.0.0.1:8080/ws (got %q)", address)
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = "/ws"
+	}
+	return u.String(), nil
+}
+
+func showFrame(w io.Writer, e frame) error {
+	_, err := fmt.Fprintf(w, "%s\n", e.raw)
+	return err
+}
+
+// showLine prints time, type, topics and payload.
+func showLine(w io.Writer, e frame) error {
+	at, topics := e.At, e.Topics
+	if e.Type == "$resync" {
+		at, topics = time.Now(), e.control.Topics
+	}
+	_, err := fmt.Fprintf(w, "%s  %-20s  %s  %s\n", at.Local().Format("15:04:05.000"), e.Type, strings.Join(topics, ","), e.Payload)
+	return err
+}
