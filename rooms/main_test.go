@@ -131,6 +131,8 @@ func word(t testing.TB, f Frame) string {
 			w += fmt.Sprintf(" replayed=%d recovered=%t", p.Replayed, *p.Recovered)
 		}
 		return w + ")"
+	case "$ping":
+		return "$ping(" + p.Cursor + ")"
 	}
 	return m.Type
 }

@@ -1,0 +1,52 @@
+// Package rooms fans events out in memory: who is a member of which topic, what
+// waits for whom, and the history that answers "what did I miss?".
+//
+// A Hub takes batches from one source (Publish) and hands each item to the
+// members of its rooms. A Subscriber is a connection's place in the hub: the
+// endpoint lets it Join and Leave topics and sends what Next returns. Bytes are
+// made before they come here and leave unopened.
+//
+// # What is guaranteed
+//
+// A subscriber is sent what an endless queue would hold: every event of its
+// topics in the hub's order, each once, $joined between the replay and the first
+// live event, control frames in their places. The queue is not endless, so a
+// stretch of it may be a span instead, which stands for the same items in the
+// history and is read from there piece by piece:
+//
+//	           queue full: its events
+//	           become spans, the last open
+//	┌──────┐ ──────────────────────────▶ ┌────────┐  push does nothing:
+//	│ live │                             │ behind │  the history has it
+//	└──────┘ ◀────────────────────────── └────────┘
+//	           Next reached the head of the
+//	           history, or a $resync passed over what it no longer holds
+//
+//	a join with since or lookback queues a span too, closed at that moment:
+//	… event, event, [replay: first … head → $joined], event, event …
+//
+// A closed span ends at an item; an open one at whatever is newest. A frame of
+// the subscriber's own closes an open span before it, and live events gather
+// behind. So one mechanism serves replay, overflow and catching up, and the
+// moment between replay and live is a number: an item's place in the hub's count.
+//
+// # Cursors
+//
+// A cursor is a snapshot (internal/snapshot): the transactions its client has
+// seen. The history knows of each item what all items up to it make visible, its
+// mark. A cursor C is answered when it sees the floor, the mark of the newest item
+// dropped; then everything that C does not see is still there. Otherwise the
+// client is told to refetch: silence is never an answer.
+//
+// # Locks and goroutines
+//
+// The hub's lock guards rooms, memberships and the history; a subscriber's own
+// guards its queue and is taken after the hub's. Nothing is called and nothing
+// written under either: Publish waits for no one, and a slow reader costs the
+// others nothing. The package starts no goroutine: Run is called by who made the
+// hub, Next by the endpoint, and Options.Refresh runs in a Join. The endpoint
+// closes its subscribers, each once done; Hub.Close only keeps new ones out.
+//
+// It never imports a database driver, net/http, a WebSocket, the configuration,
+// or package bridge.
+package rooms

@@ -1,0 +1,85 @@
+package rooms
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFrames(t *testing.T) {
+	t.Parallel()
+	ref, at := json.RawMessage(`"r\"1"`), time.Date(2026, 11, 23, 1, 42, 55, 278e6, time.FixedZone("", 3600))
+	tests := map[string]struct {
+		frame []byte
+		want  string
+	}{
+		"welcome": {
+			WelcomeFrame(Welcome{Session: "s", Heartbeat: 25 * time.Second, Topics: 100, Schema: "9f1c", Cursor: "c"}),
+			`{"type":"$welcome","payload":{"session":"s","protocol":"rowcast.v1","heartbeat_ms":25000,"limits":{"topics":100},"schema":"9f1c","cursor":"c"}}`,
+		},
+		"authed":            {AuthedFrame(ref, time.Hour), `{"type":"$authed","ref":"r\"1","payload":{"expires_in_ms":3600000}}`},
+		"authed for ever":   {AuthedFrame([]byte("7"), 0), `{"type":"$authed","ref":7,"payload":{}}`},
+		"joined":            {JoinedFrame([]byte("2"), Joined{Topics: []string{"a"}, Cursor: "c"}), `{"type":"$joined","ref":2,"payload":{"topics":["a"],"replayed":0,"cursor":"c"}}`},
+		"joined none":       {JoinedFrame(nil, Joined{Denied: map[string]Denial{"\"\n": {Forbidden, "no <b>"}}, Recovered: new(false)}), `{"type":"$joined","payload":{"topics":[],"denied":{"\"\n":{"code":"forbidden","message":"no \u003cb\u003e"}},"replayed":0,"recovered":false,"cursor":""}}`},
+		"left":              {LeftFrame([]byte("5"), []string{"a"}, ""), `{"type":"$left","ref":5,"payload":{"topics":["a"]}}`},
+		"left by force":     {LeftFrame(nil, []string{"a"}, Revoked), `{"type":"$left","payload":{"topics":["a"],"code":"revoked"}}`},
+		"error":             {ErrorFrame([]byte("2"), BadFrame, "what"), `{"type":"$error","ref":2,"payload":{"code":"bad_frame","message":"what"}}`},
+		"error, bad ref":    {ErrorFrame([]byte(`{`), BadFrame, "what"), `{"type":"$error","payload":{"code":"bad_frame","message":"what"}}`},
+		"ping":              {PingFrame("c", at), `{"type":"$ping","payload":{"cursor":"c","at":"2026-11-23T00:42:55.278Z"}}`},
+		"pong":              {PongFrame([]byte("6"), at), `{"type":"$pong","ref":6,"payload":{"at":"2026-11-23T00:42:55.278Z"}}`},
+		"resync":            {ResyncFrame([]string{"a"}, Bulk, 3*time.Second, "c"), `{"type":"$resync","payload":{"topics":["a"],"reason":"bulk","spread_ms":3000,"cursor":"c"}}`},
+		"token is expiring": {TokenExpiringFrame(time.Minute), `{"type":"$token_expiring","payload":{"in_ms":60000}}`},
+		"bye":               {ByeFrame(1012, true, 1400*time.Millisecond), `{"type":"$bye","payload":{"code":1012,"reconnect":true,"retry_after_ms":1400}}`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := strings.ReplaceAll(test.want, "\n", `\n`)
+			if string(test.frame) != want {
+				t.Errorf("\n got %s\nwant %s", test.frame, want)
+			}
+		})
+	}
+}
+
+func TestValidTopic(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"topic_7": true, "Äpfel/ü:1": true, "a$": true, strings.Repeat("x", 200): true,
+		"": false, "$a": false, "a b": false, "a,b": false, "a*": false, "a\n": false, "a\x7f": false, "a\u0085": false,
+		"\xff": false, strings.Repeat("x", 201): false, strings.Repeat("ü", 101): false,
+	} {
+		if got := ValidTopic(name); got != want {
+			t.Errorf("ValidTopic(%q) = %t", name, got)
+		}
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		pattern, topic string
+		want           bool
+	}{
+		{"a", "a", true},
+		{"a", "ab", false},
+		{"*", "anything", true},
+		{"topic_*", "topic_7", true},
+		{"topic_*", "topic_", true},
+		{"topic_*", "topics", false},
+		{"*_log", "a_log", true},
+		{"*_log", "a_logs", false},
+		{"t_*_*", "t_1_2", true},
+		{"t_*_*", "t_1", false},
+		{"t_*_x", "t_x", false},
+		{"a*b*c", "aXbYbZc", true},
+		{"a*b*c", "aXcYb", false},
+		{"a*a", "a", false},
+	}
+	for _, test := range tests {
+		if got := matches(test.pattern, test.topic); got != test.want {
+			t.Errorf("matches(%q, %q) = %t", test.pattern, test.topic, got)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package rooms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"rowcast/internal/snapshot"
+)
+
+// TestConcurrency has everything happen at once. The members that stay get every
+// publisher's events in order, though their queues are tiny and most of them read
+// from the history.
+func TestConcurrency(t *testing.T) {
+	t.Parallel()
+	const publishers, each, members, visitors = 4, 500, 8, 16
+	f := setup(t, Options{QueueBytes: 500})
+	ctx, cancel := context.WithCancel(t.Context())
+	over := errors.New("over")
+
+	var readers sync.WaitGroup
+	var stay []*Subscriber
+	for range members {
+		s := f.member("stay", "now_and_then")
+		readers.Go(func() {
+			var next [publishers]int
+			err := read(ctx, s, func(frame Frame) {
+				var p, n int
+				if _, err := fmt.Sscanf(string(frame.Data), `{"p":%d,"n":%d}`, &p, &n); err != nil {
+					t.Errorf("frame %s", frame.Data)
+				} else if next[p] != n {
+					t.Errorf("publisher %d: got %d, want %d", p, n, next[p])
+				} else {
+					next[p]++
+				}
+			})
+			for p, n := range next {
+				if n != each {
+					t.Errorf("publisher %d: %d of %d", p, n, each)
+				}
+			}
+			if !errors.Is(err, over) {
+				t.Errorf("end: %v", err)
+			}
+		})
+		stay = append(stay, s)
+	}
+
+	var busy sync.WaitGroup
+	for n := range visitors {
+		busy.Go(func() { f.visit(ctx, n, over) })
+	}
+	busy.Go(func() {
+		for ctx.Err() == nil {
+			f.hub.sweep()
+			f.hub.Stats()
+		}
+	})
+	var xid atomic.Uint64
+	var publishing sync.WaitGroup
+	for p := range publishers {
+		publishing.Go(func() {
+			for n := range each {
+				x := xid.Add(1)
+				f.hub.Publish(Batch{
+					Items: []Item{
+						{Topics: []string{"stay", fmt.Sprint("topic_", n%8)}, XID: x, Cursor: cursorAt(x), Data: fmt.Appendf(nil, `{"p":%d,"n":%d}`, p, n)},
+						{Topics: []string{"topic_*"}, Reason: Bulk, XID: x},
+					},
+					Snapshot: snapshot.New(x + 1),
+				})
+			}
+		})
+	}
+	publishing.Wait()
+	cancel()
+	busy.Wait()
+	for _, s := range stay {
+		s.Finish(nil, over)
+	}
+	readers.Wait()
+}
+
+// visit comes, joins, reads a little, leaves, and comes back, until ctx ends.
+func (f *fixture) visit(ctx context.Context, n int, over error) {
+	for i := 0; ctx.Err() == nil; i++ {
+		s, err := f.hub.Subscribe(SubscriberOptions{Level: Level(n % 3)})
+		if err != nil {
+			f.t.Error(err)
+			return
+		}
+		topics := []string{fmt.Sprint("topic_", n%8), fmt.Sprint("topic_", i%8)}
+		r := JoinRequest{Topics: topics}
+		if i%2 == 0 {
+			r.Since = new(f.hub.Cursor())
+		}
+		var mine sync.WaitGroup
+		mine.Go(func() { _ = read(ctx, s, func(Frame) {}) })
+		mine.Go(func() { _ = s.Join(ctx, r) })
+		mine.Go(func() { _ = s.Control([]byte(`{}`)) })
+		mine.Go(func() {
+			s.Leave(topics[:1])
+			s.Topics()
+			if i%3 == 0 {
+				s.Finish([]byte(`{}`), over)
+			}
+			s.Close(over)
+		})
+		mine.Wait()
+	}
+}
+
+// read passes frames to see until the subscriber ends.
+func read(ctx context.Context, s *Subscriber, see func(Frame)) error {
+	ctx = context.WithoutCancel(ctx)
+	var buf []Frame
+	for {
+		var err error
+		if buf, err = s.Next(ctx, buf); err != nil {
+			return err
+		}
+		for _, frame := range buf {
+			see(frame)
+		}
+	}
+}
