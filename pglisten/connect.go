@@ -34,6 +34,8 @@ var settings = [][2]string{
 	{"jit", "off"},
 	{"max_parallel_workers_per_gather", "0"},
 	{"plan_cache_mode", "force_generic_plan"},
+	{"enable_seqscan", "off"},    // a slot just filled has no statistics; and for
+	{"enable_bitmapscan", "off"}, // a few rows in one of eight slots, bitmaps cost most
 	{"client_encoding", "UTF8"},
 }
 

@@ -2,14 +2,12 @@ package pglisten
 
 import (
 	"context"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"rowcast/internal/pgtemp/pgtest"
+	"rowcast/migrations"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m, prepare) }
@@ -21,22 +19,8 @@ func prepare(ctx context.Context, url string) error {
 		return err
 	}
 	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, "CREATE SCHEMA rowcast; CREATE TABLE rowcast.schema_version (id int)"); err != nil {
+	if err := migrations.Up(ctx, url, migrations.Options{}); err != nil {
 		return err
-	}
-	files, err := filepath.Glob("../migrations/sql/*.sql")
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			return err
-		}
-		up, _, _ := strings.Cut(string(b), "-- +goose Down")
-		if _, err = conn.Exec(ctx, up); err != nil {
-			return err
-		}
 	}
 	_, err = conn.Exec(ctx, `
 CREATE TABLE messages (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, topic_id bigint, content text);
