@@ -57,7 +57,7 @@ func Watch(ctx context.Context, q Querier, o WatchOptions) (string, error) {
 
 // Unwatch stops capturing a table.
 func Unwatch(ctx context.Context, q Querier, table string) error {
-	if _, err := q.Exec(ctx, "SELECT rowcast.unwatch($1::pg_catalog.text::pg_catalog.regclass)", table); err != nil {
+	if _, err := q.Exec(ctx, "SELECT rowcast.unwatch("+literal(table)+")"); err != nil {
 		return fmt.Errorf("unwatch %s: %w", table, err)
 	}
 	return nil

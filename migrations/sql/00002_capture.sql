@@ -58,6 +58,10 @@ CREATE FUNCTION rowcast.is_small(size int, most int) RETURNS boolean LANGUAGE sq
   SELECT size OPERATOR(pg_catalog.>=) 0 AND size OPERATOR(pg_catalog.<=) most
 $$;
 
+CREATE FUNCTION rowcast.if_small(value json, most int) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN pg_catalog.pg_column_size(value) OPERATOR(pg_catalog.<=) most THEN value END
+$$;
+
 -- Too large to be handled as one value (1 GB at most, and copies are made):
 -- such a change is told as a $resync of its watch.
 CREATE FUNCTION rowcast.is_huge(size int) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -92,7 +96,7 @@ DECLARE
   cut_text text := 'CASE WHEN pg_catalog.num_nulls(%1$s) OPERATOR(pg_catalog.=) 0 THEN pg_catalog.left(pg_catalog.format(''%%s'', %1$s), 1000) END';
 BEGIN
   SELECT * INTO w FROM rowcast.watch x WHERE x.id = watch_id;
-  key := ARRAY(SELECT k.attname FROM pg_index i JOIN pg_attribute k ON k.attrelid = i.indrelid AND k.attnum = ANY (i.indkey)
+  key := ARRAY(SELECT k.attname FROM pg_index i JOIN pg_attribute k ON k.attrelid = i.indrelid AND k.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
                 WHERE i.indrelid = w.source AND i.indisprimary);
   RETURN QUERY
     SELECT a.attnum, a.attname, n.needed,
@@ -115,13 +119,17 @@ END $$;
 
 -- How captured columns become JSON, for watches that choose columns: $1 the old
 -- row, $2 the new one. OFFSET 0, or each use of a row would be a copy of it.
-CREATE FUNCTION rowcast.json_statement(watch_id int, rel oid) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT format('SELECT (SELECT pg_catalog.row_to_json(j.*) FROM (SELECT %s) j), (SELECT pg_catalog.row_to_json(j.*) FROM (SELECT %s) j)'
-                ' FROM (SELECT $1 AS o, $2 AS n OFFSET 0) p',
-                string_agg(format('%s AS %I', format(c.value, format('(p.o).%I', c.name)), c.name), ', ' ORDER BY c.num),
-                string_agg(format('%s AS %I', format(c.value, format('(p.n).%I', c.name)), c.name), ', ' ORDER BY c.num))
-    FROM rowcast.captured(watch_id, rel) c
-$$;
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.json_statement(watch_id int, rel oid) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (
+    SELECT format('SELECT (SELECT pg_catalog.row_to_json(j.*) FROM (SELECT %s) j), (SELECT pg_catalog.row_to_json(j.*) FROM (SELECT %s) j)'
+                  ' FROM (SELECT $1 AS o, $2 AS n OFFSET 0) p',
+                  string_agg(format('%s AS %I', format(c.value, format('(p.o).%I', c.name)), c.name), ', '),
+                  string_agg(format('%s AS %I', format(c.value, format('(p.n).%I', c.name)), c.name), ', '))
+      FROM rowcast.captured(watch_id, rel) c);
+END $$;
+-- +goose StatementEnd
 
 -- The slow path: a statement that logs what was written, built from the
 -- catalogue as it is at this moment. For rows over max_bytes and for triggers
@@ -300,28 +308,90 @@ END $$;
 -- +goose StatementEnd
 
 -- One statement has written any number of rows.
+--
+-- The usual case is static: all rows as JSON, or, if one of them is over
+-- max_bytes, none (whole comes out false) and the slow path for the statement.
+-- OFFSET 0 and MATERIALIZED: each row's JSON is made once, after its guard.
 -- +goose StatementBegin
 CREATE FUNCTION rowcast.capture_statement() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+#variable_conflict use_variable
 DECLARE
-  made   pg_catalog.timestamptz := pg_catalog.clock_timestamp();
-  ms     pg_catalog.int8 := pg_catalog.date_part('epoch', made) OPERATOR(pg_catalog.*) 1000;
-  bell   pg_catalog.int8 := pg_catalog.pg_sequence_last_value('rowcast.doorbell');
-  logged pg_catalog.int8;
+  made     pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+  ms       pg_catalog.int8 := pg_catalog.date_part('epoch', made) OPERATOR(pg_catalog.*) 1000;
+  bell     pg_catalog.int8 := pg_catalog.pg_sequence_last_value('rowcast.doorbell');
+  watch_id pg_catalog.int4 := TG_ARGV[0];
+  most     pg_catalog.int4 := TG_ARGV[1];
+  mutation pg_catalog.text := pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200);
+  all_too  pg_catalog.bool := TG_ARGV[3] OPERATOR(pg_catalog.=) 'unchanged';
+  plain    pg_catalog.bool;
+  whole    pg_catalog.bool := false;
+  logged   pg_catalog.int8 := 0;
 BEGIN
   IF rowcast.is_abandoned(bell, ms) THEN
     RETURN NULL;
   END IF;
   IF pg_catalog.current_setting('rowcast.bulk', true) OPERATOR(pg_catalog.=) 'on' THEN
     IF EXISTS (SELECT FROM rowcast.silence s WHERE s.xid OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()
-                                               AND s.watch OPERATOR(pg_catalog.=) TG_ARGV[0]::pg_catalog.int4) THEN
+                                               AND s.watch OPERATOR(pg_catalog.=) watch_id) THEN
       RETURN NULL;
     END IF;
   END IF;
 
-  EXECUTE rowcast.log_statement(TG_ARGV[0]::pg_catalog.int4, TG_RELID, TG_OP, false)
-    USING NULL, NULL, pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), made,
-          pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200);
-  GET DIAGNOSTICS logged = ROW_COUNT;
+  -- x.* makes one value of a row, which fails above 1 GB. No row is that large
+  -- where the TOAST table is not. (A bare x would mean a column called x.)
+  SELECT TG_ARGV[2] OPERATOR(pg_catalog.=) 'whole' AND NOT c.relhassubclass
+         AND COALESCE(pg_catalog.pg_relation_size(c.reltoastrelid), 0) OPERATOR(pg_catalog.<) 536870912
+    INTO plain FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) TG_RELID;
+
+  IF NOT plain THEN
+    NULL;
+  ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+    WITH n AS MATERIALIZED (
+      SELECT rowcast.if_small(t.json, most) AS json
+        FROM (SELECT CASE WHEN rowcast.is_small(pg_catalog.pg_column_size(x.*), most) THEN pg_catalog.row_to_json(x.*) END AS json FROM rowcast_new x OFFSET 0) t
+    ), l AS (
+      INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id, data)
+      SELECT pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), watch_id, 'I', made, mutation, n.json
+        FROM n WHERE NOT EXISTS (SELECT FROM n WHERE n.json IS NULL)
+    )
+    SELECT pg_catalog.bool_and(n.json IS NOT NULL) IS NOT FALSE, pg_catalog.count(*) INTO whole, logged FROM n;
+  ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+    WITH o AS MATERIALIZED (
+      SELECT rowcast.if_small(t.json, most) AS json
+        FROM (SELECT CASE WHEN rowcast.is_small(pg_catalog.pg_column_size(x.*), most) THEN pg_catalog.row_to_json(x.*) END AS json FROM rowcast_old x OFFSET 0) t
+    ), l AS (
+      INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id, data)
+      SELECT pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), watch_id, 'D', made, mutation, o.json
+        FROM o WHERE NOT EXISTS (SELECT FROM o WHERE o.json IS NULL)
+    )
+    SELECT pg_catalog.bool_and(o.json IS NOT NULL) IS NOT FALSE, pg_catalog.count(*) INTO whole, logged FROM o;
+  ELSE
+    -- PostgreSQL fills the tables of old and new rows pairwise, so position
+    -- pairs them. FULL JOIN because it can only be a hash or a merge join: a
+    -- plain join became a nested loop.
+    WITH u AS MATERIALIZED (
+      SELECT n.rn, rowcast.if_small(o.json, most) AS old, rowcast.if_small(n.json, most) AS new
+        FROM (SELECT pg_catalog.row_number() OVER () AS rn, t.json
+                FROM (SELECT CASE WHEN rowcast.is_small(pg_catalog.pg_column_size(x.*), most) THEN pg_catalog.row_to_json(x.*) END AS json FROM rowcast_old x OFFSET 0) t) o
+        FULL JOIN
+             (SELECT pg_catalog.row_number() OVER () AS rn, t.json
+                FROM (SELECT CASE WHEN rowcast.is_small(pg_catalog.pg_column_size(x.*), most) THEN pg_catalog.row_to_json(x.*) END AS json FROM rowcast_new x OFFSET 0) t) n
+             ON n.rn OPERATOR(pg_catalog.=) o.rn
+       WHERE all_too OR (o.json::pg_catalog.text OPERATOR(pg_catalog.=) n.json::pg_catalog.text) IS NOT TRUE
+    ), l AS (
+      INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id, data, old)
+      SELECT pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), watch_id, 'U', made, mutation, u.new, u.old
+        FROM u WHERE NOT EXISTS (SELECT FROM u WHERE u.new IS NULL OR u.old IS NULL)
+       ORDER BY u.rn
+    )
+    SELECT pg_catalog.bool_and(u.new IS NOT NULL AND u.old IS NOT NULL) IS NOT FALSE, pg_catalog.count(*) INTO whole, logged FROM u;
+  END IF;
+
+  IF NOT whole THEN
+    EXECUTE rowcast.log_statement(watch_id, TG_RELID, TG_OP, false)
+      USING NULL, NULL, pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), made, mutation;
+    GET DIAGNOSTICS logged = ROW_COUNT;
+  END IF;
 
   IF logged OPERATOR(pg_catalog.>) 0 AND rowcast.must_ring(bell, ms) THEN
     PERFORM pg_catalog.pg_notify('rowcast', '');
@@ -360,6 +430,7 @@ DROP FUNCTION rowcast.json_statement(int, oid);
 DROP FUNCTION rowcast.captured(int, oid);
 DROP FUNCTION rowcast.base_type(oid);
 DROP FUNCTION rowcast.is_huge(int);
+DROP FUNCTION rowcast.if_small(json, int);
 DROP FUNCTION rowcast.is_small(int, int);
 DROP TABLE rowcast.silence;
 DROP TABLE rowcast.watch;

@@ -184,7 +184,7 @@ BEGIN
     INTO existing, virtual, as_text
     FROM pg_attribute a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped;
   SELECT coalesce(array_agg(a.attname), '{}') INTO key
-    FROM pg_index i JOIN pg_attribute a ON a.attrelid = source AND a.attnum = ANY (i.indkey)
+    FROM pg_index i JOIN pg_attribute a ON a.attrelid = source AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
    WHERE i.indrelid = source AND i.indisprimary;
 
   topics := coalesce(topics, CASE WHEN topic_column IS NULL THEN ARRAY[lower(rel.relname)] ELSE ARRAY['topic_{' || topic_column || '}'] END);
