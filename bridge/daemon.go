@@ -234,6 +234,9 @@ func (d *Daemon) mux() *http.ServeMux {
 func (d *Daemon) ready() error {
 	f := d.source.Stats()
 	late := time.Since(f.LastPoll)
+	if f.LastPoll.IsZero() { // what the history was loaded from is not called a poll
+		late = 0
+	}
 	switch {
 	case !d.serving.Load():
 		return errors.New("not serving")
