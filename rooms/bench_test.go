@@ -54,11 +54,13 @@ func BenchmarkJoinLeave(b *testing.B) {
 		f.member("a")
 	}
 	s := f.subscribe(Plain)
-	topics := []string{"a"}
+	r := JoinRequest{Topics: []string{"a"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		f.join(s, JoinRequest{Topics: topics})
-		s.Leave(topics)
+		if err := s.Join(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+		s.Leave(r.Topics)
 	}
 }
 
@@ -74,13 +76,16 @@ func BenchmarkReplay(b *testing.B) {
 	var buf []Frame
 	b.ReportAllocs()
 	for b.Loop() {
-		s := f.subscribe(Plain)
-		f.join(s, r)
-		var err error
-		if buf, err = s.take(buf); err != nil || len(buf) != 10 {
+		s, err := f.hub.Subscribe(SubscriberOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Join(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+		if buf, err = s.Next(b.Context(), buf); err != nil || len(buf) != 10 {
 			b.Fatal(len(buf), err)
 		}
-		buf = buf[:0]
 		s.Close(ErrClosed)
 	}
 }

@@ -102,7 +102,9 @@ func (h *history) add(item Item, cursor string, now time.Duration) *entry {
 		h.resyncs = append(h.resyncs, e)
 	} else {
 		for _, t := range e.Topics {
-			h.topics[t] = append(h.topics[t], e)
+			if trail := h.topics[t]; len(trail) == 0 || trail[len(trail)-1] != e {
+				h.topics[t] = append(trail, e)
+			}
 		}
 	}
 	h.bytes += e.size()
@@ -118,16 +120,21 @@ func (h *history) evict(now time.Duration) {
 		}
 		h.entries = h.entries.drop()
 		h.bytes -= e.size()
-		h.floor, h.dropped = e.mark, e.at
+		h.floor = e.mark
+		if e.at > h.began { // what was loaded is no loss to anyone here
+			h.dropped = e.at
+		}
 		if e.Reason != "" {
 			h.resyncs = h.resyncs.drop()
 			continue
 		}
 		for _, t := range e.Topics {
-			if rest := h.topics[t].drop(); len(rest) > 0 {
-				h.topics[t] = rest
-			} else {
+			switch trail := h.topics[t]; {
+			case len(trail) == 0 || trail[0] != e: // the topic twice
+			case len(trail) == 1:
 				delete(h.topics, t)
+			default:
+				h.topics[t] = trail.drop()
 			}
 		}
 	}

@@ -110,6 +110,13 @@ type Reset struct {
 // Reset begins an epoch. Everything published before is void, what still waits
 // in queues too.
 func (h *Hub) Reset(r Reset) {
+	items, subscribers := h.reset(r)
+	h.o.Logger.Info("epoch begins", "items", items, "told", subscribers)
+}
+
+// reset returns how many items the history holds, and how many subscribers are
+// told to refetch.
+func (h *Hub) reset(r Reset) (items, told int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
@@ -127,21 +134,21 @@ func (h *Hub) Reset(r Reset) {
 	}
 	h.history.advance(r.Snapshot)
 	if !r.Restart {
-		return
+		return len(h.history.entries), 0
 	}
 	e := h.history.add(Item{Topics: []string{"*"}, Reason: SourceGap}, h.cursor, now)
 	for _, s := range h.subscribers {
 		s.restart(e.seq)
 	}
 	h.deliver(e)
+	return len(h.history.entries), len(h.subscribers)
 }
 
 // Publish hands a piece of a batch to the members of its rooms. It never waits
 // for any of them.
 func (h *Hub) Publish(b Batch) {
-	now := h.now()
 	for i := range b.Items {
-		h.publish(b.Items[i], b.Snapshot, now)
+		h.publish(b.Items[i], b.Snapshot)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -154,9 +161,10 @@ func (h *Hub) Publish(b Batch) {
 
 // publish takes the lock for one item: a long batch in a large room keeps
 // nobody waiting longer than that.
-func (h *Hub) publish(item Item, s snapshot.Snapshot, now time.Duration) {
+func (h *Hub) publish(item Item, s snapshot.Snapshot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	now := h.now()
 	h.history.advance(s)
 	e := h.history.add(item, h.cursor, now)
 	h.published++

@@ -101,6 +101,17 @@ func TestReplay(t *testing.T) {
 			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(4, 3))})
 			f.want(s, "joined(a replayed=0 recovered=false) resync(a cursor_expired)")
 		},
+		"a_topic_named_twice_is_replayed_once": func(t *testing.T, f *fixture) {
+			f.publish(2, "a", "a", "b")
+			s := f.subscribe(Library)
+			f.join(s, JoinRequest{Topics: []string{"a", "b"}, Since: new(cursorAt(0))})
+			f.want(s, "1 2 joined(a,b replayed=2 recovered=true)")
+			f.hub.history.limit = 0
+			f.hub.sweep()
+			if st := f.hub.Stats(); st.HistoryItems != 0 || st.HistoryBytes != 0 || len(f.hub.history.topics) != 0 {
+				t.Errorf("stats %+v, topics %v", st, f.hub.history.topics)
+			}
+		},
 		"another_epoch_is_foreign": func(_ *testing.T, f *fixture) {
 			s := f.subscribe(Library)
 			c := snapshot.Cursor{Epoch: "other", Snapshot: snapshot.New(1)}.Encode()
