@@ -179,6 +179,11 @@ func TestGate_Topics(t *testing.T) {
 	if !reflect.DeepEqual(codes, want) {
 		t.Errorf("denied %v, want %v", codes, want)
 	}
+
+	allowed, denied = g.Topics([]string{"a", "b"}, []string{"a", "y", "z"})
+	if want := []string{"a"}; !reflect.DeepEqual(allowed, want) || len(denied) != 1 {
+		t.Errorf("allowed %q, denied %v: a full connection may join again what it has", allowed, denied)
+	}
 }
 
 func TestGate_Wishes(t *testing.T) {

@@ -240,6 +240,9 @@ func TestLibrary_messages(t *testing.T) {
 		c := w.library()
 		c.send("%s", padded(1000))
 		c.expect("$pong")
+		c = setup(t).library()
+		c.send("%s", padded(auth.DefaultFrameBytes))
+		c.expect("$pong")
 	})
 	t.Run("too long", func(t *testing.T) {
 		t.Parallel()

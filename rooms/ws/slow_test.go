@@ -180,6 +180,31 @@ func TestSlow(t *testing.T) {
 	})
 }
 
+// TestSlow_tcp: the same over TCP, where the kernel swallows some megabytes first.
+func TestSlow_tcp(t *testing.T) {
+	t.Parallel()
+	w := setup(t, func(r *rooms.Options, _ *auth.Options, _ *Options) { r.QueueBytes = 100_000 })
+	other := w.library()
+	other.join("a")
+	slow, _, err := w.try("/ws?topics=a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []string
+	for w.hub.Stats().Overflows == 0 || len(events) < 100 {
+		events = append(events, w.publishSized(20_000, "a"))
+		other.expectEvent(events[len(events)-1])
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for i, want := range events {
+		_, got, err := slow.Read(ctx)
+		if err != nil || string(got) != want {
+			t.Fatalf("event %d of %d: %.100s, %v", i, len(events), got, err)
+		}
+	}
+}
+
 // TestUnread: a client that asks and reads no answer is not read any more, so
 // that what it is owed stays bounded.
 func TestUnread(t *testing.T) {
@@ -268,8 +293,12 @@ func TestShutdown(t *testing.T) {
 			c := w.library()
 			c.send(`{"type":"join","ref":1,"topics":["a"],"since":%q}`, cursor(w.xid+5))
 			synctest.Wait()
+			begin := time.Now()
 			if err := w.handler.Shutdown(t.Context()); err != nil {
 				t.Fatal(err)
+			}
+			if d := time.Since(begin); d != 0 {
+				t.Errorf("waited %v for the join", d)
 			}
 			c.expect("$bye")
 			c.expectClose(websocket.StatusServiceRestart)
