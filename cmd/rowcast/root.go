@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -72,6 +73,9 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		message, _, _ = strings.Cut(message, "\n") // cobra adds suggestions
 		message += fmt.Sprintf(" (see %q)", cmd.CommandPath()+" --help")
 	}
+	if _, unreachable := errors.AsType[*pgconn.ConnectError](err); unreachable {
+		message = connectMessage(message)
+	}
 	for line := range strings.Lines(message) {
 		fmt.Fprintln(stderr, "rowcast:", strings.TrimSpace(line))
 	}
@@ -81,12 +85,30 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
+// connectMessage makes one line of what pgx says about each address it tried,
+// with and without TLS.
+func connectMessage(message string) string {
+	var parts []string
+	for line := range strings.Lines(message) {
+		if line = strings.TrimSpace(line); !slices.Contains(parts, line) {
+			parts = append(parts, line)
+		}
+	}
+	return strings.Join(parts, " ") + " (see database.url)"
+}
+
+// usageError is what is wrong with the command line where cobra cannot tell.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
 // misconfigured says whether err is about what was asked for, not about how it
 // went.
 func misconfigured(err error) bool {
 	_, fault := errors.AsType[config.Faults](err)
 	_, url := errors.AsType[*pgconn.ParseConfigError](err)
-	return fault || url
+	_, usage := errors.AsType[usageError](err)
+	return fault || url || usage
 }
 
 // settings gives cmd the flag --config and one for each of the named settings,

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/jackc/pgx/v5"
+
+	"rowcast/internal/pgtemp/pgtest"
+)
+
+// dev is a running rowcast dev.
+type dev struct {
+	*process
+	page string // its URL
+	psql string // the line to paste
+}
+
+func startDev(t *testing.T, args ...string) *dev {
+	t.Helper()
+	d := &dev{process: start(t, append(args, "--addr=127.0.0.1:0")...)}
+	d.page = strings.TrimSpace(d.stdout.wait(t, "http://"))
+	d.psql = strings.TrimSpace(d.stdout.wait(t, "psql "))
+	d.stdout.wait(t, "Ctrl-C")
+	return d
+}
+
+// passableDir is a folder that the server can reach when root tests and it runs
+// as somebody else; those of t.TempDir are root's alone.
+func passableDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rowcast-dev-test-")
+	if err == nil {
+		err = os.Chmod(dir, 0o755) //nolint:gosec // there is nothing in it
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// paste does what a person does with the line.
+func (d *dev) paste(t *testing.T) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", d.psql).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", d.psql, err, out)
+	}
+}
+
+// database returns a connection to the demo's database.
+func (d *dev) database(t *testing.T) *pgx.Conn {
+	t.Helper()
+	return pgtest.Connect(t, strings.Fields(d.psql)[1])
+}
+
+func TestDev_shows_a_pasted_row_on_two_sockets_and_removes_everything(t *testing.T) {
+	t.Parallel()
+	temp := passableDir(t)
+	d := startDev(t, "TMPDIR="+temp, "dev")
+
+	var sockets []*websocket.Conn
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		ws, _, err := websocket.Dial(ctx, strings.Replace(d.page, "http", "ws", 1)+"ws?topics=topic_7", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ws.CloseNow()
+		sockets = append(sockets, ws)
+	}
+	d.paste(t)
+	for _, ws := range sockets {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		_, frame, err := ws.Read(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e struct {
+			Type    string
+			Payload struct{ Message struct{ Content string } }
+		}
+		if err := json.Unmarshal(frame, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Type != "message_created" || e.Payload.Message.Content != "hello from psql" {
+			t.Errorf("got %s", frame)
+		}
+		ws.CloseRead(t.Context()) // a browser goes on reading
+	}
+
+	pids := backends(t, d.database(t))
+	d.signal(os.Interrupt.(syscall.Signal))
+	if code := d.end(); code != exitDone {
+		t.Errorf("exit code %d\n%s", code, d.stderr)
+	}
+	if left, _ := filepath.Glob(filepath.Join(temp, "*")); len(left) > 0 {
+		t.Errorf("left behind: %s", left)
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("server process %d: %v", pid, err)
+		}
+	}
+}
+
+// backends returns the process ids of a server, its workers included.
+func backends(t *testing.T, conn *pgx.Conn) []int {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), "SELECT pid FROM pg_stat_activity")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pids
+}
+
+func TestDev_takes_up_a_kept_cluster(t *testing.T) {
+	t.Parallel()
+	keep := filepath.Join(passableDir(t), "pg")
+	for rows := 1; rows <= 2; rows++ {
+		d := startDev(t, "dev", "--keep="+keep)
+		d.paste(t)
+		var pasted, seeds int
+		err := d.database(t).QueryRow(t.Context(), "SELECT count(*) FILTER (WHERE content = 'hello from psql'), (SELECT count(*) FROM topics) FROM messages").Scan(&pasted, &seeds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pasted != rows || seeds != 7 {
+			t.Errorf("start %d: %d pasted rows, %d topics", rows, pasted, seeds)
+		}
+		d.signal(syscall.SIGTERM)
+		if code := d.end(); code != exitDone {
+			t.Errorf("exit code %d\n%s", code, d.stderr)
+		}
+	}
+}
+
+func TestDev_serves_the_page(t *testing.T) {
+	t.Parallel()
+	d := startDev(t, "dev")
+	shell, _, _ := strings.Cut(d.psql, " -c ")
+	for path, want := range map[string]int{"": http.StatusOK, "nothing": http.StatusNotFound} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.page+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("/%s: status %d", path, response.StatusCode)
+		}
+		if path == "" && !strings.Contains(string(body), shell) {
+			t.Errorf("the page lacks %q", shell)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestDev_says_in_one_line_what_is_wrong(t *testing.T) {
+	t.Parallel()
+	var c net.ListenConfig
+	taken, err := c.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	for name, tt := range map[string]struct{ args, want string }{
+		"binaries missing": {"--pg-bin=/nowhere --addr=127.0.0.1:0", "install it with"},
+		"port taken":       {"--addr=" + taken.Addr().String(), "--addr: listen tcp"},
+		"no address":       {"--addr=nonsense", "--addr"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, stderr, code := run(t, append([]string{"dev"}, strings.Fields(tt.args)...)...)
+			if code != exitFailed || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, tt.want) {
+				t.Errorf("exit code %d, said %q", code, stderr)
+			}
+		})
+	}
+}
