@@ -27,18 +27,22 @@ func (a *aside) use(ctx context.Context) (*pgx.Conn, error) {
 		return conn, nil
 	}
 	if err := applySettings(ctx, conn, false); err != nil {
-		a.close()
+		a.close(ctx)
 		return nil, err
 	}
 	return conn, nil
 }
 
-func (a *aside) close() {
-	if a.conn == nil {
-		return
+func (a *aside) close(ctx context.Context) {
+	if a.conn != nil {
+		hangUp(ctx, a.conn)
+		a.conn = nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+}
+
+// hangUp closes a connection politely, and in any case.
+func hangUp(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	_ = a.conn.Close(ctx) // nothing is lost with it
-	a.conn = nil
+	_ = conn.Close(ctx) // nothing is lost with it
 }

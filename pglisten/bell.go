@@ -34,10 +34,11 @@ const (
 	settling bellState = iota
 	asleep
 	awake
+	polling // mode Poll: the doorbell is negative, nobody rings
 )
 
 func (s bellState) String() string {
-	return [...]string{"settling", "asleep", "awake"}[s]
+	return [...]string{"settling", "asleep", "awake", "polling"}[s]
 }
 
 // order is what the bell wants done in the database.
@@ -69,7 +70,6 @@ type sight struct {
 type bell struct {
 	tempo
 	backstop time.Duration
-	polling  bool // mode Poll: the doorbell is negative, nobody rings
 
 	state    bellState
 	rings    []time.Time   // the last ones, at most tempo.wakeups
@@ -87,7 +87,7 @@ type bell struct {
 
 // after takes what a poll saw and says what to do.
 func (b *bell) after(now time.Time, s sight) order {
-	if b.polling {
+	if b.state == polling {
 		if s.doorbell >= 0 || b.old(s) {
 			return order{set: setNow}
 		}
@@ -198,12 +198,12 @@ func (b *bell) done(now time.Time, o order, value int64, xid uint64) {
 
 // next is when to poll again if nothing wakes the reader before.
 func (b *bell) next(now time.Time) time.Time {
-	switch {
-	case b.polling:
+	switch b.state {
+	case polling:
 		return now.Add(b.backstop)
-	case b.state == awake:
+	case awake:
 		return now.Add(b.step)
-	case b.state == settling:
+	case settling:
 		return now.Add(b.pace)
 	}
 	at := now.Add(min(b.backstop, b.age))

@@ -2,6 +2,7 @@ package pglisten
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -107,8 +108,7 @@ func (b *brittle) Read(p []byte) (int, error) {
 	defer b.w.mu.Unlock()
 	if len(b.w.limits) > 0 && b.read > b.w.limits[0] {
 		b.w.limits = b.w.limits[1:]
-		b.Conn.Close()
-		return 0, io.ErrUnexpectedEOF
+		return 0, errors.Join(io.ErrUnexpectedEOF, b.Close())
 	}
 	return n, err
 }

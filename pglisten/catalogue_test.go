@@ -120,7 +120,7 @@ func TestSource_reports_drift(t *testing.T) {
 	conn := pgtest.Connect(t, url)
 	s, sink := run(t, Options{URL: url})
 	c := newChores(s)
-	defer c.aside.close()
+	defer c.aside.close(t.Context())
 	losses := 0
 	for _, sql := range []string{
 		"ALTER TABLE messages DISABLE TRIGGER ALL",

@@ -32,7 +32,7 @@ func newChores(s *Source) *chores {
 func (c *chores) run(ctx context.Context) {
 	tick := time.NewTicker(choreInterval)
 	defer tick.Stop()
-	defer c.aside.close()
+	defer c.aside.close(ctx)
 	for {
 		if err := c.inspect(ctx); err != nil && ctx.Err() == nil {
 			c.s.log.Warn("watches not inspected", "err", err)

@@ -122,7 +122,7 @@ func (r *reader) connect(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			r.disconnect()
+			r.disconnect(ctx)
 		}
 	}()
 	if r.s.o.Mode == Poll {
@@ -161,7 +161,7 @@ func (r *reader) probe(ctx context.Context) error {
 	if err != nil {
 		return connectError(err)
 	}
-	defer c.Close(ctx) //nolint:errcheck // nothing is lost with it
+	defer hangUp(ctx, c)
 	if _, err := c.Exec(ctx, relay, pgx.QueryExecModeExec); err != nil {
 		return fmt.Errorf("notify oneself: %w", err)
 	}

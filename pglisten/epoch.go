@@ -36,8 +36,11 @@ func (r *reader) begin(ctx context.Context) error {
 		return err
 	}
 	r.exchange(fresh)
-	r.bell = bell{tempo: r.s.tempo, backstop: r.s.o.PollInterval, polling: r.s.o.Mode == Poll}
-	if err := r.obey(ctx, order{set: setNow, settle: true}); err != nil {
+	r.bell = bell{tempo: r.s.tempo, backstop: r.s.o.PollInterval}
+	if r.s.o.Mode == Poll {
+		r.bell.state = polling
+	}
+	if err := r.obey(ctx, order{set: setNow, settle: r.s.o.Mode == Doorbell}); err != nil {
 		return err
 	}
 	abandoned := doorbell == nil || clock-max(*doorbell, -*doorbell) > retention

@@ -113,7 +113,7 @@ func filled(t *testing.T) (url, epoch string) {
 	execute(t, conn, insertMessage)
 	sink.until(t, "a change", func() bool { return len(sink.changes()) == 1 })
 	stop()
-	conn.Close(t.Context())
+	hangUp(t.Context(), conn)
 	return url, sink.resets[0].Epoch
 }
 

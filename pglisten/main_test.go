@@ -18,7 +18,7 @@ func prepare(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx)
+	defer hangUp(ctx, conn)
 	if err := migrations.Up(ctx, url, migrations.Options{}); err != nil {
 		return err
 	}

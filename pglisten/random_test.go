@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -169,8 +170,7 @@ func checkDelivery(t *testing.T, who string, got []Change, logged map[int64]bool
 func checkResume(t *testing.T, who string, got []Change) {
 	t.Helper()
 	lowest := make([]Change, 0, len(got)) // lowest[i]: a candidate for the lowest xid from i on
-	for i := len(got) - 1; i >= 0; i-- {
-		c := got[i]
+	for _, c := range slices.Backward(got) {
 		for _, later := range lowest {
 			if c.Resume.Visible(later.XID) {
 				t.Errorf("%s: resuming after change %d would skip change %d", who, c.ID, later.ID)

@@ -53,7 +53,7 @@ func (r *reader) session(ctx context.Context, ready func()) error {
 	if err := r.connect(ctx); err != nil {
 		return err
 	}
-	defer r.disconnect()
+	defer r.disconnect(ctx)
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
@@ -206,10 +206,8 @@ func (r *reader) heard(conn *pgconn.PgConn, n *pgconn.Notification) {
 	}
 }
 
-func (r *reader) disconnect() {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	_ = r.conn.Close(ctx) // nothing is lost with it
+func (r *reader) disconnect(ctx context.Context) {
+	hangUp(ctx, r.conn)
 	r.conn = nil
 	r.inbox = inbox{}
 }

@@ -1,6 +1,7 @@
 package pglisten
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +120,7 @@ var binaryResults = pgx.QueryResultFormats{pgx.BinaryFormatCode}
 // begin reads the head and looks whether anything is missing.
 func (b *batch) begin(rows pgx.Rows) error {
 	if !rows.Next() {
-		return fmt.Errorf("read log: %w", errors.Join(rows.Err(), errNoHead))
+		return fmt.Errorf("read log: %w", cmp.Or(rows.Err(), errNoHead))
 	}
 	var err error
 	if b.head, err = decodeHead(b.r.conn.TypeMap(), rows.RawValues()); err != nil {

@@ -56,7 +56,7 @@ func (r *reader) reload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
 	a := aside{s: r.s}
-	defer a.close()
+	defer a.close(ctx)
 	conn, err := a.use(ctx)
 	if err != nil {
 		return err
