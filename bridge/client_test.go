@@ -109,7 +109,7 @@ func stream(t *testing.T, addr, query string) *client {
 	c := &client{t: t, frames: make(chan frame, 1000)}
 	go func() {
 		defer close(c.frames)
-		defer res.Body.Close()
+		defer res.Body.Close() //nolint:errcheck // it was read to its end
 		id := ""
 		s := bufio.NewScanner(res.Body)
 		for s.Scan() {

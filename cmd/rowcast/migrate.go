@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,7 @@ func newMigrate() *cobra.Command {
 			if len(args) > 0 {
 				return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
 			}
-			return fmt.Errorf("say what: up, down, status or print")
+			return errors.New("say what: up, down, status or print")
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -57,15 +59,15 @@ func newMigrateStatus() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		var rows [][]string
 		for _, v := range list {
 			applied := "not applied"
 			if !v.Applied.IsZero() {
-				applied = v.Applied.Format("2006-01-02 15:04:05")
+				applied = v.Applied.Format(time.DateTime)
 			}
-			fmt.Fprintf(w, "%d\t%s\t%s\n", v.Number, v.Name, applied)
+			rows = append(rows, []string{strconv.FormatInt(v.Number, 10), v.Name, applied})
 		}
-		return w.Flush()
+		return writeTable(cmd.OutOrStdout(), rows)
 	})
 }
 

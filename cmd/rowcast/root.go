@@ -50,7 +50,7 @@ The database is --database.url, ROWCAST_DATABASE_URL or DATABASE_URL.`,
 	}
 	group(groupRun, newServe(), newDev(), newConfig())
 	group(groupTable, newMigrate(), newWatch(), newUnwatch(), newWatches())
-	group(groupLook, newTail(), newVersion())
+	group(groupLook, newTail(), newBench(), newVersion())
 	return root
 }
 
@@ -77,7 +77,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		message = connectMessage(message)
 	}
 	for line := range strings.Lines(message) {
-		fmt.Fprintln(stderr, "rowcast:", strings.TrimSpace(line))
+		root.PrintErrln("rowcast:", strings.TrimSpace(line))
 	}
 	if !started || misconfigured(err) {
 		return exitUsage

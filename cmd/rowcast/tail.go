@@ -37,7 +37,7 @@ missed, a line with $resync says so.`,
 		f := &follower{
 			url: address, topics: topics, cursor: *since,
 			show:   func(e frame) error { return show(cmd.OutOrStdout(), e) },
-			notice: func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "rowcast:", text) },
+			notice: func(text string) { cmd.PrintErrln("rowcast:", text) },
 		}
 		return f.run(cmd.Context())
 	}
@@ -48,7 +48,7 @@ missed, a line with $resync says so.`,
 func endpoint(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("--url: must be an address such as ws://127.0.0.1:8080/ws (got %q)", address)
+		return "", usageError(fmt.Sprintf("--url: must be an address such as ws://127.0.0.1:8080/ws (got %q)", address))
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/ws"

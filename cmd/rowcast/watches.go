@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -24,14 +25,23 @@ func newWatches() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "TABLE\tEVENTS\tOPERATIONS\tTOPICS\tSTATE")
-			for _, row := range list {
-				fmt.Fprintf(w, "%s\t%s_*\t%s\t%s\t%s\n",
-					row.Source, row.Entity, strings.Join(row.Ops, ","), strings.Join(row.Topics, ","), row.State)
+			rows := [][]string{{"TABLE", "EVENTS", "OPERATIONS", "TOPICS", "STATE"}}
+			for _, w := range list {
+				rows = append(rows, []string{w.Source, w.Entity + "_*", strings.Join(w.Ops, ","), strings.Join(w.Topics, ","), w.State})
 			}
-			return w.Flush()
+			return writeTable(cmd.OutOrStdout(), rows)
 		})
 	}
 	return cmd
+}
+
+// writeTable writes rows in columns.
+func writeTable(out io.Writer, rows [][]string) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
 }
