@@ -23,8 +23,9 @@ const (
 	DefaultQueueBytes   = 1 << 20
 )
 
-// ErrClosed is what Subscribe returns after Close.
-var ErrClosed = errors.New("hub closed")
+// ErrClosed is what Subscribe returns after Close, and the cause of a subscriber
+// whose end was given none.
+var ErrClosed = errors.New("closed")
 
 // ErrUnavailable is what Join returns at the levels that have no $joined when
 // the database could not be asked in time.

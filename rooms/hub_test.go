@@ -1,7 +1,9 @@
 package rooms
 
 import (
+	"context"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -108,6 +110,57 @@ func TestHub(t *testing.T) {
 			f.want(s, "1 $bye")
 			if _, err := s.Next(t.Context(), nil); !errors.Is(err, cause) || !errors.Is(s.Err(), cause) {
 				t.Errorf("next: %v, err: %v", err, s.Err())
+			}
+		},
+		"an_end_always_has_a_cause": func(t *testing.T, f *fixture) {
+			s := f.member("a")
+			s.Finish(nil, nil)
+			if _, err := s.Next(t.Context(), nil); !errors.Is(err, ErrClosed) {
+				t.Errorf("next: %v", err)
+			}
+			s.Close(nil)
+		},
+		"next_waits_for_a_frame_or_the_context": func(t *testing.T, f *fixture) {
+			s := f.member("a")
+			ctx, cancel := context.WithCancel(t.Context())
+			go cancel()
+			if _, err := s.Next(ctx, nil); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			go f.publish(1, "a")
+			buf := make([]Frame, 3, 8)
+			frames, err := s.Next(t.Context(), buf)
+			if err != nil || len(frames) != 1 || &frames[0] != &buf[0] || frames[0].Cursor != cursorAt(1) {
+				t.Errorf("got %v, %v", frames, err)
+			}
+		},
+		"next_returns_a_piece_at_a_time": func(t *testing.T, f *fixture) {
+			s := f.member("a")
+			for _, size := range []int{60 << 10, 10 << 10, 10 << 10, 100 << 10} {
+				f.hub.Publish(Batch{Items: []Item{{Topics: []string{"a"}, Data: make([]byte, size), XID: 1}}, Partial: true})
+			}
+			for _, want := range []int{2, 2} {
+				if frames, err := s.Next(t.Context(), nil); err != nil || len(frames) != want {
+					t.Errorf("%d frames, %v", len(frames), err)
+				}
+			}
+		},
+		"the_figures_add_up": func(t *testing.T, f *fixture) {
+			f.hub.history.limit = 1 << 20
+			f.hub.o.QueueBytes = 100
+			a, b := f.member("a", "b"), f.member("a")
+			f.publish(1, "a", "b")
+			f.resync(Bulk, "*")
+			f.frames(b)
+			f.publish(5, "b")
+			f.frames(a)
+			got := f.hub.Stats()
+			want := Stats{
+				Rooms: 2, Subscribers: 2, Memberships: 3, HistoryBytes: got.HistoryBytes, HistoryItems: 7, HistoryAge: got.HistoryAge,
+				Published: 7, Delivered: 2, Replayed: 6 + 1, Overflows: 2, Resyncs: map[Reason]uint64{Bulk: 2},
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("\n got %+v\nwant %+v", got, want)
 			}
 		},
 		"close_drops_what_waits": func(t *testing.T, f *fixture) {

@@ -18,7 +18,7 @@ type Stats struct {
 	HistoryAge   time.Duration // of the oldest item
 
 	Published uint64 // items
-	Delivered uint64 // items handed to subscribers live, once for each
+	Delivered uint64 // items queued, once for each subscriber
 	Replayed  uint64 // events sent from the history
 	Overflows uint64 // times a subscriber's queue was full
 	Resyncs   map[Reason]uint64

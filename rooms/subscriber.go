@@ -3,7 +3,6 @@ package rooms
 import (
 	"context"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -43,15 +42,6 @@ type Frame struct {
 	Cursor string // resumes after this frame; "" for none
 }
 
-// pieceBytes is about the most that Next returns at once.
-const pieceBytes = 64 << 10
-
-// resyncBytes stands for the size of a $resync, which is written late.
-const resyncBytes = 128
-
-// keptQueue is the longest queue whose memory an empty queue keeps.
-const keptQueue = 256
-
 // Subscriber is one connection's place in the hub. One goroutine calls Next;
 // the other methods may be called by any.
 type Subscriber struct {
@@ -73,35 +63,9 @@ type Subscriber struct {
 	err   error         // set: nothing is queued any more
 }
 
-// element is one thing in a queue. Exactly one field is set.
-type element struct {
-	event *entry
-	frame *Frame
-	span  *span
-}
-
-// bytes is what the element counts in a queue.
-func (e element) bytes() int64 {
-	switch {
-	case e.event != nil:
-		return e.event.queued()
-	case e.frame != nil:
-		return int64(len(e.frame.Data))
-	}
-	return 0
-}
-
-// queued is what the entry counts in a queue.
-func (e *entry) queued() int64 {
-	if e.Reason != "" {
-		return resyncBytes
-	}
-	return int64(len(e.Data))
-}
-
 // push hands the subscriber an item: the one place where the fan-out meets a
-// connection. It reports whether that was for the first time. The hub's lock is
-// held.
+// connection. It reports whether the item was queued: once for each subscriber,
+// and not when it is behind. The hub's lock is held.
 func (s *Subscriber) push(e *entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,12 +74,12 @@ func (s *Subscriber) push(e *entry) bool {
 	}
 	s.last = e.seq
 	if s.behind() != nil {
-		return true // it will come upon it in the history
+		return false // it will come upon it in the history
 	}
 	size := e.queued()
 	if len(s.queue) > 0 && s.bytes+size > s.hub.o.QueueBytes {
 		s.overflow(e.seq)
-		return true
+		return false
 	}
 	if e.Cursor != "" {
 		s.given = e.at
@@ -123,94 +87,6 @@ func (s *Subscriber) push(e *entry) bool {
 	s.bytes += size
 	s.append(element{event: e})
 	return true
-}
-
-// restart drops the events that wait: the item of number seq, a $resync for all
-// topics, follows. A join that is being answered still is, with a $resync of its
-// own. The hub's lock is held.
-func (s *Subscriber) restart(seq uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue = slices.DeleteFunc(s.queue, func(e element) bool {
-		switch {
-		case e.frame != nil:
-			return false
-		case e.span == nil || e.span.join == nil:
-			s.bytes -= e.bytes()
-			return true
-		}
-		e.span.cursor, e.span.join.lost = s.hub.cursor, true
-		for _, t := range e.span.join.topics {
-			if m := s.topics[t]; m != nil {
-				m.from = seq + 1
-			}
-		}
-		return false
-	})
-}
-
-// append queues an element and wakes Next.
-func (s *Subscriber) append(e element) {
-	s.queue = append(s.queue, e)
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// behind returns the open span at the queue's end, if there is one.
-func (s *Subscriber) behind() *span {
-	if n := len(s.queue); n > 0 && s.queue[n-1].span != nil && s.queue[n-1].span.to == math.MaxUint64 {
-		return s.queue[n-1].span
-	}
-	return nil
-}
-
-// overflow drops the events that wait, and the one of number seq, and puts
-// spans of the history in their places.
-func (s *Subscriber) overflow(seq uint64) {
-	s.hub.overflows.Add(1)
-	kept := s.queue[:0]
-	var run *span
-	for _, e := range s.queue {
-		if e.event == nil {
-			kept, run = append(kept, e), nil
-			continue
-		}
-		s.bytes -= e.bytes()
-		if run == nil {
-			run = &span{next: e.event.seq}
-			kept = append(kept, element{span: run})
-		}
-		run.to, run.cursor = e.event.seq, e.event.resume
-	}
-	if run == nil {
-		run = &span{next: seq}
-		kept = append(kept, element{span: run})
-	}
-	run.to = math.MaxUint64
-	if len(kept) < len(s.queue) {
-		clear(s.queue[len(kept):])
-	}
-	s.queue = kept
-}
-
-// settle ends the open span at what was published by now, so that a frame can
-// be put behind it. Both locks are held.
-func (s *Subscriber) settle() {
-	if b := s.behind(); b != nil {
-		b.to, b.cursor = s.hub.history.seq, s.hub.cursor
-	}
-}
-
-// enqueue queues a frame of the subscriber's own. Both locks are held.
-func (s *Subscriber) enqueue(f Frame) {
-	s.settle()
-	if f.Cursor != "" {
-		s.given = s.hub.now()
-	}
-	s.bytes += int64(len(f.Data))
-	s.append(element{frame: &f})
 }
 
 // Leave ends memberships and returns the topics that were left. No event of
@@ -291,45 +167,6 @@ func (s *Subscriber) take(buf []Frame) ([]Frame, error) {
 	return buf, nil
 }
 
-// drain moves what waits from the queue to buf, a piece at most. What needs the
-// history or the memberships stays, and all behind it, unless the hub's lock is
-// held: more says that there is such.
-func (s *Subscriber) drain(buf []Frame, locked bool) (_ []Frame, more bool) {
-	budget, done := pieceBytes, 0
-	for _, e := range s.queue {
-		if e.frame == nil && (e.span != nil || e.event.Reason != "") && !locked {
-			more = true
-			break
-		}
-		if budget <= 0 {
-			break
-		}
-		before := len(buf)
-		switch {
-		case e.frame != nil:
-			buf = append(buf, *e.frame)
-		case e.event != nil:
-			buf = s.appendEntry(buf, e.event, nil)
-		default:
-			var ended bool
-			if buf, ended = s.replay(buf, e.span, budget); !ended {
-				budget = 0
-				continue
-			}
-		}
-		done++
-		s.bytes -= e.bytes()
-		for _, f := range buf[before:] {
-			budget -= len(f.Data)
-		}
-	}
-	s.queue = slices.Delete(s.queue, 0, done)
-	if len(s.queue) == 0 && cap(s.queue) > keptQueue {
-		s.queue = nil
-	}
-	return buf, more
-}
-
 // Finish leaves all topics and lets Next return what waits, then the frame
 // last (nil for none), then cause. For $bye and for an $error before a close.
 func (s *Subscriber) Finish(last []byte, cause error) {
@@ -364,13 +201,12 @@ func (s *Subscriber) Close(cause error) {
 	}
 }
 
-// end makes err the end of the subscriber.
+// end makes cause the end of the subscriber.
 func (s *Subscriber) end(cause error) {
-	s.err = cause
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	if s.err = cause; cause == nil {
+		s.err = ErrClosed
 	}
+	s.rouse()
 }
 
 // Err is the cause given to Close or Finish; nil before.
