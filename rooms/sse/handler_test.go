@@ -141,21 +141,21 @@ type listener struct {
 }
 
 // get opens path with headers given as name, value, …
-func (w *world) get(path string, headers ...string) *listener {
-	w.t.Helper()
+func (w *world) get(t *testing.T, path string, headers ...string) *listener {
+	t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, w.url+path, nil)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	response, err := w.client.Do(r)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	w.t.Cleanup(func() { _ = response.Body.Close() })
-	return &listener{w.t, response, bufio.NewReader(response.Body)}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	return &listener{t, response, bufio.NewReader(response.Body)}
 }
 
 // block reads up to the next blank line.
@@ -207,7 +207,7 @@ func TestStream(t *testing.T) {
 	t.Run("events", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
-		s := w.get("/sse?topics=topic_7,messages")
+		s := w.get(t, "/sse?topics=topic_7,messages")
 		if s.response.StatusCode != http.StatusOK {
 			t.Fatal(s.response.Status)
 		}
@@ -228,7 +228,7 @@ func TestStream(t *testing.T) {
 	t.Run("an event without a cursor", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
-		s := w.get("/sse?topics=a")
+		s := w.get(t, "/sse?topics=a")
 		w.hub.Publish(rooms.Batch{Items: []rooms.Item{{Topics: []string{"a"}, Data: []byte(`{"type":"x"}`)}}, Snapshot: snapshot.New(101)})
 		s.expect(anyRetry + "\nid: .*")
 		s.expect(`data: {"type":"x"}`)
@@ -238,11 +238,11 @@ func TestStream(t *testing.T) {
 		w := setup(t)
 		start := w.hub.Cursor()
 		first, second := w.publish("a"), w.publish("a")
-		s := w.get("/sse?topics=a&since=" + start)
+		s := w.get(t, "/sse?topics=a&since="+start)
 		s.expect(anyRetry)
 		s.expectEvent(first)
 		s.expectEvent(second)
-		s = w.get("/sse?topics=a&since="+start, "Last-Event-ID", cursor(101))
+		s = w.get(t, "/sse?topics=a&since="+start, "Last-Event-ID", cursor(101))
 		s.expect(anyRetry)
 		s.expectEvent(second)
 		s.expectEvent(w.publish("a"))
@@ -250,7 +250,7 @@ func TestStream(t *testing.T) {
 	t.Run("a cursor that means nothing", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
-		s := w.get("/sse?topics=a", "Last-Event-ID", "what?")
+		s := w.get(t, "/sse?topics=a", "Last-Event-ID", "what?")
 		s.expect(anyRetry)
 		s.expect("id: " + cursor(100) + "\n" + `data: {"type":"\$resync",.*"cursor_foreign".*}`)
 		s.expectEvent(w.publish("a"))
@@ -259,7 +259,7 @@ func TestStream(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			w := inMemory(t)
-			s := w.get("/sse?topics=a")
+			s := w.get(t, "/sse?topics=a")
 			s.expect(anyRetry + "\nid: " + cursor(100))
 			begin := time.Now()
 			w.publish("elsewhere")
@@ -276,7 +276,7 @@ func TestStream(t *testing.T) {
 		w := setup(t)
 		seen := map[string]bool{}
 		for range 10 {
-			block, err := w.get("/sse?topics=a").block()
+			block, err := w.get(t, "/sse?topics=a").block()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -310,7 +310,7 @@ func TestRefused(t *testing.T) {
 			{"/sse?topics=a", []string{"Origin", "http://evil.example"}, 403, "http.allowed_origins"},
 			{"/sse?topics=a", []string{"X-Forwarded-For", "192.0.2.1"}, 403, "auth.mode"},
 		} {
-			s := w.get(tt.path, tt.headers...)
+			s := w.get(t, tt.path, tt.headers...)
 			if body := s.body(); s.response.StatusCode != tt.status || !strings.Contains(body, tt.want) {
 				t.Errorf("%s %v: %d %s", tt.path, tt.headers, s.response.StatusCode, body)
 			}
@@ -329,7 +329,7 @@ func TestRefused(t *testing.T) {
 	})
 	t.Run("an allowed origin", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t).get("/sse?topics=a", "Origin", "http://localhost:5173")
+		s := setup(t).get(t, "/sse?topics=a", "Origin", "http://localhost:5173")
 		if got := s.response.Header.Get("Access-Control-Allow-Origin"); got != "http://localhost:5173" {
 			t.Errorf("Access-Control-Allow-Origin %q", got)
 		}
@@ -340,8 +340,8 @@ func TestRefused(t *testing.T) {
 	t.Run("for now: connections", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t, limits(auth.Limits{Connections: 1}))
-		w.get("/sse?topics=a")
-		s := w.get("/sse?topics=a")
+		w.get(t, "/sse?topics=a")
+		s := w.get(t, "/sse?topics=a")
 		if s.response.StatusCode != http.StatusOK {
 			t.Fatal(s.response.Status)
 		}
@@ -354,7 +354,7 @@ func TestRefused(t *testing.T) {
 			w := inMemory(t, func(r *rooms.Options, _ *auth.Options, _ *Options) {
 				r.Refresh = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 			})
-			s := w.get("/sse?topics=a&since=" + cursor(500))
+			s := w.get(t, "/sse?topics=a&since="+cursor(500))
 			s.expect(anyRetry + "\n" + `data: {"type":"\$error",.*"unavailable".*`)
 			s.expectEnd()
 		})
@@ -363,7 +363,7 @@ func TestRefused(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
 		w.hub.Close()
-		s := w.get("/sse?topics=a")
+		s := w.get(t, "/sse?topics=a")
 		s.expect(anyRetry + "\n" + `data: {"type":"\$error",.*"unavailable".*`)
 		s.expectEnd()
 	})
@@ -374,7 +374,7 @@ func TestStuck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
-		other, stuck := w.get("/sse?topics=a"), w.get("/sse?topics=a")
+		other, stuck := w.get(t, "/sse?topics=a"), w.get(t, "/sse?topics=a")
 		for _, s := range []*listener{other, stuck} {
 			s.expect(anyRetry + "\nid: .*")
 		}
@@ -402,7 +402,7 @@ func TestShutdown(t *testing.T) {
 	t.Run("ends what is there", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
-		s := w.get("/sse?topics=a")
+		s := w.get(t, "/sse?topics=a")
 		event := w.publish("a")
 		if err := w.handler.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
@@ -411,7 +411,7 @@ func TestShutdown(t *testing.T) {
 		s.expectEvent(event)
 		s.expect(anyRetry)
 		s.expectEnd()
-		s = w.get("/sse?topics=a")
+		s = w.get(t, "/sse?topics=a")
 		s.expect(anyRetry + "\n" + `data: {"type":"\$error".*`)
 		s.expectEnd()
 	})
@@ -419,7 +419,7 @@ func TestShutdown(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			w := inMemory(t, func(_ *rooms.Options, _ *auth.Options, o *Options) { o.WriteTimeout = time.Hour })
-			s := w.get("/sse?topics=a")
+			s := w.get(t, "/sse?topics=a")
 			s.expect(anyRetry + "\nid: .*")
 			for range 100 { // more than the client's buffer holds
 				w.hub.Publish(rooms.Batch{Items: []rooms.Item{{Topics: []string{"a"}, Data: []byte(strings.Repeat("x", 1000)), XID: 1}}})

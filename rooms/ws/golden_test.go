@@ -34,7 +34,7 @@ func TestGolden(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
-		c := w.connect("/ws", library)
+		c := w.connect(t, "/ws", library)
 		next := func(name string) {
 			t.Helper()
 			select {
@@ -76,6 +76,8 @@ func TestGolden(t *testing.T) {
 		next("bye")
 		c.expectClose(websocket.StatusServiceRestart)
 	})
+	w := setup(t)
+	compare(t, "error_bad_topic", w.connect(t, "/ws?topics=a%20b").expect("$error").raw)
 }
 
 func compare(t *testing.T, name, frame string) {

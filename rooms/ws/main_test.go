@@ -24,7 +24,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a daemon's endpoint with its hub, reached over TCP or in memory.
 type world struct {
-	t       *testing.T
 	hub     *rooms.Hub
 	gate    *auth.Gate
 	handler *Handler
@@ -63,7 +62,7 @@ func start(t *testing.T, l net.Listener, dial func(context.Context) (net.Conn, e
 	for _, set := range settings {
 		set(&ro, &ao, &o)
 	}
-	w := &world{t: t, hub: rooms.New(ro), gate: auth.New(ao), dial: dial, xid: 100}
+	w := &world{hub: rooms.New(ro), gate: auth.New(ao), dial: dial, xid: 100}
 	w.hub.Reset(rooms.Reset{Epoch: "test", Snapshot: snapshot.New(101), Floor: snapshot.New(101)})
 	w.handler = New(w.hub, w.gate, o)
 	server := &http.Server{Handler: w.handler, ReadHeaderTimeout: 5 * time.Second}
@@ -121,16 +120,16 @@ type client struct {
 }
 
 // connect opens path, asking for the protocols.
-func (w *world) connect(path string, protocols ...string) *client {
-	w.t.Helper()
-	conn, _, err := w.try(path, nil, protocols...)
+func (w *world) connect(t *testing.T, path string, protocols ...string) *client {
+	t.Helper()
+	conn, _, err := w.try(t, path, nil, protocols...)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	c := &client{t: w.t, conn: conn, frames: make(chan frame, 1<<16)}
+	c := &client{t: t, conn: conn, frames: make(chan frame, 1<<16)}
 	var reading sync.WaitGroup
 	reading.Go(c.read)
-	w.t.Cleanup(func() {
+	t.Cleanup(func() {
 		_ = conn.CloseNow()
 		reading.Wait()
 	})
@@ -138,7 +137,7 @@ func (w *world) connect(path string, protocols ...string) *client {
 }
 
 // try opens a connection that nobody reads, or fails.
-func (w *world) try(path string, header http.Header, protocols ...string) (*websocket.Conn, *http.Response, error) {
+func (w *world) try(t *testing.T, path string, header http.Header, protocols ...string) (*websocket.Conn, *http.Response, error) {
 	transport := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dial(ctx) },
@@ -154,14 +153,14 @@ func (w *world) try(path string, header http.Header, protocols ...string) (*webs
 		return nil, response, err
 	}
 	conn.SetReadLimit(-1)
-	w.t.Cleanup(func() { _ = conn.CloseNow() })
+	t.Cleanup(func() { _ = conn.CloseNow() })
 	return conn, response, nil
 }
 
 // library connects at the library level and reads the $welcome.
-func (w *world) library() *client {
-	w.t.Helper()
-	c := w.connect("/ws", library)
+func (w *world) library(t *testing.T) *client {
+	t.Helper()
+	c := w.connect(t, "/ws", library)
 	c.expect("$welcome")
 	return c
 }

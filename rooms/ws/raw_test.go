@@ -29,15 +29,15 @@ type rawConn struct {
 	in   *bufio.Reader
 }
 
-func (w *world) raw() *rawConn {
-	w.t.Helper()
+func (w *world) raw(t *testing.T) *rawConn {
+	t.Helper()
 	conn, err := w.dial(context.Background())
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	w.t.Cleanup(func() { _ = conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	return &rawConn{w.t, conn, bufio.NewReader(conn)}
+	return &rawConn{t, conn, bufio.NewReader(conn)}
 }
 
 // upgrade shakes hands and reads the $welcome.
@@ -142,7 +142,7 @@ func TestFraming(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := w.raw()
+			c := w.raw(t)
 			c.upgrade()
 			c.write(bytes)
 			c.expectClose(websocket.StatusProtocolError)
@@ -150,7 +150,7 @@ func TestFraming(t *testing.T) {
 	}
 	t.Run("a message in pieces with a ping between", func(t *testing.T) {
 		t.Parallel()
-		c := w.raw()
+		c := w.raw(t)
 		c.upgrade()
 		c.write(join(masked(0x01, `{"type":`), masked(0x89, "hey"), masked(0x00, `"ping",`), masked(0x80, `"ref":1}`)))
 		if op, data := c.read(); op != 0x8A || string(data) != "hey" {
@@ -162,7 +162,7 @@ func TestFraming(t *testing.T) {
 	})
 	t.Run("a client's close is answered", func(t *testing.T) {
 		t.Parallel()
-		c := w.raw()
+		c := w.raw(t)
 		c.upgrade()
 		c.write(masked(0x88, "\x03\xe9")) // 1001
 		c.expectClose(websocket.StatusGoingAway)
@@ -172,7 +172,7 @@ func TestFraming(t *testing.T) {
 	})
 	t.Run("sent with the handshake", func(t *testing.T) {
 		t.Parallel()
-		c := w.raw()
+		c := w.raw(t)
 		c.write(join([]byte(handshake), masked(0x81, ping)))
 		if _, err := http.ReadResponse(c.in, nil); err != nil {
 			t.Fatal(err)
@@ -185,7 +185,7 @@ func TestFraming(t *testing.T) {
 	})
 	t.Run("half a frame, then gone", func(t *testing.T) {
 		t.Parallel()
-		c := w.raw()
+		c := w.raw(t)
 		c.upgrade()
 		c.write(masked(0x81, ping)[:9])
 		_ = c.conn.Close()
@@ -213,7 +213,7 @@ func TestHandshake(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := w.raw()
+			c := w.raw(t)
 			c.write([]byte(tt.request))
 			response, err := http.ReadResponse(c.in, nil)
 			if err != nil {
@@ -229,14 +229,14 @@ func TestHandshake(t *testing.T) {
 	t.Run("half of it, then gone", func(t *testing.T) {
 		t.Parallel()
 		for _, part := range []int{1, 20, len(handshake) - 2} {
-			c := w.raw()
+			c := w.raw(t)
 			c.write([]byte(handshake[:part]))
 			_ = c.conn.Close()
 		}
 	})
 	t.Run("all of it, then gone", func(t *testing.T) {
 		t.Parallel()
-		c := w.raw()
+		c := w.raw(t)
 		c.write([]byte(handshake))
 		_ = c.conn.Close()
 	})
@@ -247,9 +247,9 @@ func TestRefused(t *testing.T) {
 	t.Run("connections", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t, func(_ *rooms.Options, a *auth.Options, _ *Options) { a.Limits.Connections = 1 })
-		in := w.library()
+		in := w.library(t)
 		for _, protocol := range []string{library, plain} {
-			out := w.connect("/ws?topics=a", protocol)
+			out := w.connect(t, "/ws?topics=a", protocol)
 			if f := out.expect("$error"); f.Payload.Code != "unavailable" || !strings.Contains(f.Payload.Message, "limits.connections") {
 				t.Fatal(f.raw)
 			}
@@ -261,8 +261,8 @@ func TestRefused(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			w := inMemory(t, func(_ *rooms.Options, a *auth.Options, _ *Options) { a.Limits.HandshakesPerSecond = 1 })
-			w.library()
-			out := w.connect("/ws", library)
+			w.library(t)
+			out := w.connect(t, "/ws", library)
 			if f := out.expect("$error"); f.Payload.Code != "rate_limited" {
 				t.Fatal(f.raw)
 			}
@@ -274,7 +274,7 @@ func TestRefused(t *testing.T) {
 		w := setup(t, func(r *rooms.Options, _ *auth.Options, _ *Options) {
 			r.JoinWait, r.Refresh = time.Millisecond, refreshAfter(nil)
 		})
-		c := w.connect("/ws?topics=a&since=" + cursor(w.xid+5))
+		c := w.connect(t, "/ws?topics=a&since="+cursor(w.xid+5))
 		if f := c.expect("$error"); f.Payload.Code != "unavailable" {
 			t.Fatal(f.raw)
 		}
@@ -284,7 +284,7 @@ func TestRefused(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
 		w.hub.Close()
-		if _, response, err := w.try("/ws?topics=a", nil); err == nil || response.StatusCode != http.StatusServiceUnavailable {
+		if _, response, err := w.try(t, "/ws?topics=a", nil); err == nil || response.StatusCode != http.StatusServiceUnavailable {
 			t.Fatal(response, err)
 		}
 	})

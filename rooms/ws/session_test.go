@@ -20,7 +20,7 @@ func TestLibrary(t *testing.T) {
 	t.Run("join, event, leave", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
-		c := w.library()
+		c := w.library(t)
 		if got := c.conn.Subprotocol(); got != "rowcast.v1" {
 			t.Fatalf("subprotocol %q", got)
 		}
@@ -39,7 +39,7 @@ func TestLibrary(t *testing.T) {
 	})
 	t.Run("refs come back as sent", func(t *testing.T) {
 		t.Parallel()
-		c := setup(t).library()
+		c := setup(t).library(t)
 		for _, ref := range []string{`1`, `-2.5e3`, `"a b"`, `"\u00e9é\ud800"`, `""`, `123456789012345678901234567890`} {
 			c.send(`{"type":"ping","ref":%s}`, ref)
 			if f := c.expect("$pong"); string(f.Ref) != ref {
@@ -53,7 +53,7 @@ func TestLibrary(t *testing.T) {
 	})
 	t.Run("auth is answered and ignored", func(t *testing.T) {
 		t.Parallel()
-		c := setup(t).library()
+		c := setup(t).library(t)
 		c.send(`{"type":"auth","ref":1,"token":"whatever"}`)
 		if f := c.expect("$authed"); string(f.Ref) != "1" {
 			t.Fatal(f.raw)
@@ -62,7 +62,7 @@ func TestLibrary(t *testing.T) {
 	t.Run("topics are refused one by one", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t, func(_ *rooms.Options, a *auth.Options, _ *Options) { a.Limits.Topics = 2 })
-		c := w.library()
+		c := w.library(t)
 		c.send(`{"type":"join","ref":1,"topics":["a","b c","$x","b","c","a"]}`)
 		f := c.expect("$joined")
 		codes := map[string]rooms.Code{}
@@ -86,7 +86,7 @@ func TestLibrary(t *testing.T) {
 		w := setup(t)
 		since := w.hub.Cursor()
 		first, second := w.publish("a"), w.publish("a")
-		c := w.library()
+		c := w.library(t)
 		c.send(`{"type":"join","ref":1,"topics":["a"],"since":%q}`, since)
 		c.expectEvent(first)
 		c.expectEvent(second)
@@ -113,7 +113,7 @@ func TestLibrary(t *testing.T) {
 			<-time.After(90 * time.Second)
 			last := w.publish("a")
 			<-time.After(time.Second)
-			c := w.library()
+			c := w.library(t)
 			for _, ms := range []string{"2000", "2e3", "1500.5", "1e300"} { // the last is clamped to a minute
 				c.send(`{"type":"join","topics":["a"],"lookback_ms":%s}`, ms)
 				c.expectEvent(last)
@@ -171,7 +171,7 @@ func TestLibrary_badFrames(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := w.library()
+			c := w.library(t)
 			c.send("%s", tt.frame)
 			if f := c.expect("$error"); f.Payload.Code != "bad_frame" || string(f.Ref) != tt.ref || f.Payload.Message == "" {
 				t.Fatal(f.raw)
@@ -186,7 +186,7 @@ func TestLibrary_tenBadFrames(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
-		c := w.library()
+		c := w.library(t)
 		bad := func(n int) {
 			for range n {
 				c.send(`nonsense`)
@@ -206,7 +206,7 @@ func TestLibrary_tooManyJoins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t, func(_ *rooms.Options, a *auth.Options, _ *Options) { a.Limits.JoinsPerSecond = 3 })
-		c := w.library()
+		c := w.library(t)
 		c.join("a")
 		c.join("b")
 		c.join("c")
@@ -237,16 +237,16 @@ func TestLibrary_messages(t *testing.T) {
 	}
 	t.Run("as long as may be", func(t *testing.T) {
 		t.Parallel()
-		c := w.library()
+		c := w.library(t)
 		c.send("%s", padded(1000))
 		c.expect("$pong")
-		c = setup(t).library()
+		c = setup(t).library(t)
 		c.send("%s", padded(auth.DefaultFrameBytes))
 		c.expect("$pong")
 	})
 	t.Run("too long", func(t *testing.T) {
 		t.Parallel()
-		c := w.library()
+		c := w.library(t)
 		c.send("%s", padded(1001))
 		if f := c.expect("$error"); f.Payload.Code != "too_large" {
 			t.Fatal(f.raw)
@@ -255,20 +255,20 @@ func TestLibrary_messages(t *testing.T) {
 	})
 	t.Run("far too long", func(t *testing.T) {
 		t.Parallel()
-		c := w.library()
-		_ = c.write(websocket.MessageText, padded(8<<20)) // may fail half way
+		c := w.library(t)
+		_ = c.write(websocket.MessageText, padded(1<<20)) // may fail half way
 		c.expect("$error")
 		c.expectClose(websocket.StatusMessageTooBig)
 	})
 	t.Run("binary", func(t *testing.T) {
 		t.Parallel()
-		c := w.library()
+		c := w.library(t)
 		_ = c.write(websocket.MessageBinary, []byte(`{"type":"ping"}`))
 		c.expectClose(websocket.StatusUnsupportedData)
 	})
 	t.Run("not UTF-8", func(t *testing.T) {
 		t.Parallel()
-		c := w.library()
+		c := w.library(t)
 		_ = c.write(websocket.MessageText, []byte("{\"type\":\"ping\",\"ref\":\"\xff\"}"))
 		c.expectClose(websocket.StatusInvalidFramePayloadData)
 	})
@@ -280,7 +280,7 @@ func TestPlain(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
 		for _, protocols := range [][]string{nil, {"rowcast.plain"}, {"unknown", "rowcast.plain"}} {
-			c := w.connect("/ws?topics=topic_7,messages", protocols...)
+			c := w.connect(t, "/ws?topics=topic_7,messages", protocols...)
 			c.expectEvent(w.publish("topic_7"))
 			c.expectEvent(w.publish("messages", "topic_7"))
 		}
@@ -288,15 +288,15 @@ func TestPlain(t *testing.T) {
 	t.Run("live when it is open", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
-		for range 50 {
-			c := w.connect("/ws?topics=a")
+		for range 20 {
+			c := w.connect(t, "/ws?topics=a")
 			c.expectEvent(w.publish("a"))
 		}
 	})
 	t.Run("what it sends is ignored", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t, func(_ *rooms.Options, a *auth.Options, _ *Options) { a.Limits.FrameBytes = 100 })
-		c := w.connect("/ws?topics=a")
+		c := w.connect(t, "/ws?topics=a")
 		for range 20 {
 			c.send(`nonsense`)
 			c.send(`{"type":"join","topics":["b"]}`)
@@ -315,11 +315,11 @@ func TestPlain(t *testing.T) {
 		w := setup(t)
 		since := w.hub.Cursor()
 		missed := w.publish("a")
-		c := w.connect("/ws?topics=a&since=" + since)
+		c := w.connect(t, "/ws?topics=a&since="+since)
 		c.expectEvent(missed)
 		c.expectEvent(w.publish("a"))
 
-		c = w.connect("/ws?topics=a&since=garbage")
+		c = w.connect(t, "/ws?topics=a&since=garbage")
 		if f := c.expect("$resync"); f.Payload.Reason != "cursor_foreign" {
 			t.Fatal(f.raw)
 		}
@@ -341,7 +341,7 @@ func TestPlain(t *testing.T) {
 		t.Run("refused: "+code+" "+query[:min(len(query), 20)], func(t *testing.T) {
 			t.Parallel()
 			w := setup(t, func(_ *rooms.Options, a *auth.Options, _ *Options) { a.Limits.Topics = 2 })
-			c := w.connect("/ws" + query)
+			c := w.connect(t, "/ws"+query)
 			if f := c.expect("$error"); f.Payload.Code != code {
 				t.Fatal(f.raw)
 			}
@@ -361,7 +361,7 @@ func TestJoin_order(t *testing.T) {
 		w := inMemory(t, func(r *rooms.Options, _ *auth.Options, _ *Options) {
 			r.Refresh = refreshAfter(asked)
 		})
-		c := w.library()
+		c := w.library(t)
 		ahead, _ := json.Marshal(cursor(w.xid + 5))
 		c.send(`{"type":"join","ref":1,"topics":["a"],"since":%s}`, ahead)
 		c.send(`{"type":"join","ref":2,"topics":["b"]}`)

@@ -23,7 +23,7 @@ func TestHeartbeat(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := inMemory(t)
-				c := w.raw()
+				c := w.raw(t)
 				_ = c.conn.SetDeadline(time.Time{})
 				if path == "/ws" {
 					c.upgrade()
@@ -54,7 +54,7 @@ func TestHeartbeat(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			w := inMemory(t)
-			p, l := w.connect("/ws?topics=a"), w.library()
+			p, l := w.connect(t, "/ws?topics=a"), w.library(t)
 			l.join("a")
 			<-time.After(time.Hour)
 			event := w.publish("a")
@@ -66,7 +66,7 @@ func TestHeartbeat(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			w := inMemory(t)
-			c := w.raw()
+			c := w.raw(t)
 			_ = c.conn.SetDeadline(time.Time{})
 			c.upgrade()
 			var reading sync.WaitGroup
@@ -109,9 +109,9 @@ func TestStuck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
-		other := w.library()
+		other := w.library(t)
 		other.join("a")
-		stuck := w.raw()
+		stuck := w.raw(t)
 		_ = stuck.conn.SetDeadline(time.Time{})
 		stuck.plainUpgrade("/ws?topics=a")
 		begin := time.Now()
@@ -142,7 +142,7 @@ func TestSlow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t, func(r *rooms.Options, _ *auth.Options, _ *Options) { r.QueueBytes = 10_000 })
-		slow := w.raw()
+		slow := w.raw(t)
 		_ = slow.conn.SetDeadline(time.Time{})
 		slow.plainUpgrade("/ws?topics=a")
 		var events []string
@@ -183,10 +183,12 @@ func TestSlow(t *testing.T) {
 // TestSlow_tcp: the same over TCP, where the kernel swallows some megabytes first.
 func TestSlow_tcp(t *testing.T) {
 	t.Parallel()
-	w := setup(t, func(r *rooms.Options, _ *auth.Options, _ *Options) { r.QueueBytes = 100_000 })
-	other := w.library()
+	w := setup(t, func(r *rooms.Options, _ *auth.Options, o *Options) {
+		r.QueueBytes, o.Heartbeat, o.WriteTimeout = 100_000, time.Hour, time.Hour
+	})
+	other := w.library(t)
 	other.join("a")
-	slow, _, err := w.try("/ws?topics=a", nil)
+	slow, _, err := w.try(t, "/ws?topics=a", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +213,7 @@ func TestUnread(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
-		c := w.raw()
+		c := w.raw(t)
 		_ = c.conn.SetDeadline(time.Time{})
 		c.upgrade()
 		_ = c.conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
@@ -242,11 +244,11 @@ func TestShutdown(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			w := inMemory(t)
-			l := w.library()
+			l := w.library(t)
 			l.join("a")
 			var plains []*client
 			for range 10 {
-				plains = append(plains, w.connect("/ws?topics=a"))
+				plains = append(plains, w.connect(t, "/ws?topics=a"))
 			}
 			event := w.publish("a") // still on its way
 			if err := w.handler.Shutdown(t.Context()); err != nil {
@@ -262,7 +264,7 @@ func TestShutdown(t *testing.T) {
 				p.expectEvent(event)
 				p.expectClose(websocket.StatusServiceRestart)
 			}
-			if _, response, err := w.try("/ws?topics=a", nil); err == nil || response.StatusCode != 503 {
+			if _, response, err := w.try(t, "/ws?topics=a", nil); err == nil || response.StatusCode != 503 {
 				t.Fatal("came in after Shutdown")
 			}
 		})
@@ -272,7 +274,7 @@ func TestShutdown(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := inMemory(t, func(_ *rooms.Options, _ *auth.Options, o *Options) { o.WriteTimeout = time.Hour })
 			for range 3 {
-				stuck := w.raw()
+				stuck := w.raw(t)
 				_ = stuck.conn.SetDeadline(time.Time{})
 				stuck.plainUpgrade("/ws?topics=a")
 			}
@@ -290,7 +292,7 @@ func TestShutdown(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			w := inMemory(t, func(r *rooms.Options, _ *auth.Options, _ *Options) { r.Refresh = refreshAfter(nil) })
-			c := w.library()
+			c := w.library(t)
 			c.send(`{"type":"join","ref":1,"topics":["a"],"since":%q}`, cursor(w.xid+5))
 			synctest.Wait()
 			begin := time.Now()
@@ -309,7 +311,7 @@ func TestShutdown(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := inMemory(t, func(_ *rooms.Options, _ *auth.Options, o *Options) { o.Spread = 100 * time.Millisecond })
 			for range 50 {
-				w.connect("/ws?topics=a")
+				w.connect(t, "/ws?topics=a")
 			}
 			begin := time.Now()
 			if err := w.handler.Shutdown(t.Context()); err != nil {

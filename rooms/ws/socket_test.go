@@ -57,7 +57,7 @@ func TestSocket_lengths(t *testing.T) {
 func TestSocket_whole(t *testing.T) {
 	t.Parallel()
 	s, client := pipeSocket(t)
-	const writers, each = 3, 1000
+	const writers, each = 3, 400
 	var running sync.WaitGroup
 	for w := range writers {
 		running.Go(func() {
