@@ -1,0 +1,191 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rowcast/bridge"
+	"rowcast/internal/pgtemp"
+	"rowcast/migrations"
+	"rowcast/pglisten"
+	"rowcast/rooms/auth"
+)
+
+// The defaults of Options.
+const (
+	DefaultRounds  = 5
+	DefaultSamples = 100
+	DefaultTime    = 4 * time.Second
+)
+
+// ErrNoPgbench is returned when the Postgres binaries come without pgbench.
+var ErrNoPgbench = errors.New("pgbench not found beside the Postgres binaries (Debian: apt-get install postgresql)")
+
+// Options say what to measure and how long.
+type Options struct {
+	Only     string        // "latency" or "tax"; both when empty
+	Rounds   int           // interleaved rounds, of which the median counts; default 5
+	Samples  int           // rows a round and road for latency; default 100
+	Time     time.Duration // of each pgbench run; default 4 s
+	BinDir   string        // Postgres binaries; found when empty
+	Progress io.Writer     // one line a step; none when nil
+}
+
+type bench struct{ o Options }
+
+// Run measures and prints Markdown tables to w. It starts and removes its own
+// Postgres.
+func Run(ctx context.Context, w io.Writer, o Options) error {
+	if o.Rounds <= 0 {
+		o.Rounds = DefaultRounds
+	}
+	if o.Samples <= 0 {
+		o.Samples = DefaultSamples
+	}
+	if o.Time <= 0 {
+		o.Time = DefaultTime
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	b := &bench{o}
+	if _, err := fmt.Fprintf(w, "%s/%s, %d cores, %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version()); err != nil {
+		return err
+	}
+	if o.Only != "tax" {
+		if err := b.latency(ctx, w); err != nil {
+			return fmt.Errorf("latency: %w", err)
+		}
+	}
+	if o.Only != "latency" {
+		if err := b.tax(ctx, w); err != nil {
+			return fmt.Errorf("tax: %w", err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) progress(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.o.Progress, format+"\n", args...) // nobody looks: go on
+}
+
+// cluster is a throw-away Postgres with the schema installed and a daemon on it.
+type cluster struct {
+	url        string
+	bin        string
+	scratch    string
+	daemonAddr string
+	group      sync.WaitGroup
+	undo       []func()
+}
+
+func (b *bench) start(ctx context.Context, settings map[string]string) (_ *cluster, err error) {
+	c := &cluster{}
+	defer func() {
+		if err != nil {
+			c.close()
+		}
+	}()
+	if c.bin, err = pgtemp.Find(b.o.BinDir); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(c.bin, "pgbench")); err != nil {
+		return nil, ErrNoPgbench
+	}
+	if c.scratch, err = os.MkdirTemp("", "rowcast-bench-"); err != nil {
+		return nil, err
+	}
+	c.cleanup(func() { _ = os.RemoveAll(c.scratch) })
+	pg, err := pgtemp.Start(ctx, pgtemp.Options{BinDir: c.bin, Settings: settings})
+	if err != nil {
+		return nil, err
+	}
+	c.cleanup(func() { _ = pg.Close() })
+	c.url = pg.URL("postgres")
+	if err := migrations.Up(ctx, c.url, migrations.Options{}); err != nil {
+		return nil, err
+	}
+	return c, c.startDaemon(ctx)
+}
+
+// cleanup adds a step to close; the last added runs first.
+func (c *cluster) cleanup(f func()) { c.undo = append(c.undo, f) }
+
+// close waits for what still runs, whose context must have ended, and undoes
+// everything.
+func (c *cluster) close() {
+	c.group.Wait()
+	for _, f := range slices.Backward(c.undo) {
+		f()
+	}
+}
+
+// connect returns a connection, given back at close.
+func (c *cluster) connect(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := pgx.Connect(ctx, c.url)
+	if err == nil {
+		c.cleanup(func() { _ = conn.Close(context.WithoutCancel(ctx)) })
+	}
+	return conn, err
+}
+
+// listen returns when each notification on channel came, until ctx ends.
+func (c *cluster) listen(ctx context.Context, channel string) (<-chan time.Time, error) {
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return nil, err
+	}
+	arrived := make(chan time.Time, 1)
+	c.group.Go(func() {
+		for {
+			if _, err := conn.WaitForNotification(ctx); err != nil {
+				return
+			}
+			select {
+			case arrived <- time.Now():
+			default: // nobody waits for this one
+			}
+		}
+	})
+	return arrived, nil
+}
+
+// startDaemon runs a daemon on the cluster, as serve does, until close.
+func (c *cluster) startDaemon(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	ready := make(chan string, 1)
+	ended := make(chan error, 1)
+	d := bridge.New(bridge.Options{
+		HTTPAddr:        "127.0.0.1:0",
+		Source:          pglisten.Options{URL: c.url},
+		Gate:            auth.Options{Chosen: true},
+		ShutdownTimeout: 5 * time.Second,
+		Ready:           func(public, _ net.Addr) { ready <- public.String() },
+	})
+	go func() { ended <- d.Run(ctx) }()
+	c.cleanup(func() {
+		cancel()
+		<-ended
+	})
+	select {
+	case c.daemonAddr = <-ready:
+		return nil
+	case err := <-ended:
+		ended <- err // for the cleanup
+		return fmt.Errorf("start daemon: %w", err)
+	}
+}
