@@ -1,0 +1,250 @@
+package migrations_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"rowcast/migrations"
+)
+
+// What follows is written by the application's role, which may write its tables
+// and has not heard of rowcast. Each of it must succeed as if nobody watched.
+
+func TestHarmless_values(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec(`CREATE TYPE shape AS (p point, j json);
+			CREATE TABLE n (id int PRIMARY KEY, topic_id json, j json, jb jsonb, x xml, p point, s shape, b bytea, f float8, n numeric, ts timestamptz, r int4range, a json[], v tsvector)`)
+		for _, options := range []string{"", ", exclude => '{v}'", ", level => 'statement'", ", level => 'statement', exclude => '{v}'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'"} {
+			d.admin.exec("TRUNCATE n")
+			d.admin.exec("SELECT rowcast.watch('n', 'topic_id'" + options + ")")
+			d.log()
+			d.app.exec(`INSERT INTO n VALUES (1, '{"t": "\u0000"}', '{"a": "\u0000", "a": 2}', '{"b": 1}', '<a/>', '(1,2)', ROW('(1,2)', '"\u0000"'), '\x00', 'NaN', 'NaN', 'infinity', '[1,5)', ARRAY['{}'::json], 'a b')`)
+			d.app.exec(`UPDATE n SET j = '"\u0000"', x = '<b/>', p = '(NaN,3)', s = ROW('(2,2)', '1'), f = '-infinity', ts = '-infinity', r = 'empty', a = NULL`)
+			d.app.exec(`UPDATE n SET topic_id = NULL`)
+			d.app.exec(`UPDATE n SET j = j`)
+			d.app.exec(`DELETE FROM n`)
+			if n := len(d.log()); n != 4 {
+				t.Errorf("options %q: %d log rows, want 4", options, n)
+			}
+		}
+	})
+}
+
+func TestHarmless_casts_to_json_that_raise(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec(`CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE DOMAIN moods AS mood; CREATE TYPE pair AS (a int, m mood);
+			CREATE FUNCTION no(mood) RETURNS json LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';
+			CREATE CAST (mood AS json) WITH FUNCTION no(mood);
+			CREATE TABLE n (id int PRIMARY KEY, a mood, b moods, c mood[], d pair, e int)`)
+		d.admin.fails("SELECT to_json('good'::mood)", "no")
+		for _, level := range []string{"row", "statement"} {
+			said := d.admin.text("SELECT rowcast.watch('n', level => '" + level + "')")
+			if !strings.Contains(said, "could raise: a, b, c, d") {
+				t.Errorf("watch said %q", said)
+			}
+			d.app.exec("INSERT INTO n VALUES (1, 'good', 'bad', '{good}', '(1,bad)', 5); UPDATE n SET a = 'bad', b = NULL; DELETE FROM n")
+			d.logged(`I {"id":1,"a":"good","b":"bad","c":"{good}","d":"(1,bad)","e":5}`,
+				`U {"id":1,"a":"bad","b":null,"c":"{good}","d":"(1,bad)","e":5} < {"id":1,"a":"good","b":"bad","c":"{good}","d":"(1,bad)","e":5}`,
+				`D {"id":1,"a":"bad","b":null,"c":"{good}","d":"(1,bad)","e":5}`)
+		}
+		d.admin.exec("CREATE TYPE tint AS ENUM ('red'); ALTER TABLE n ADD COLUMN t tint")
+		d.admin.exec("CREATE FUNCTION no(tint) RETURNS json LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'; CREATE CAST (tint AS json) WITH FUNCTION no(tint)")
+		if state := d.admin.text("SELECT state FROM rowcast.watches"); state != "column t has got a cast to json: watch again" {
+			t.Errorf("state %q", state)
+		}
+	})
+}
+
+func TestHarmless_ddl_in_live_sessions(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY, topic_id int, body text); CREATE TABLE s (LIKE n INCLUDING ALL); CREATE TABLE c (LIKE n INCLUDING ALL)")
+		d.admin.exec("SELECT rowcast.watch('n', 'topic_id'), rowcast.watch('s', 'topic_id', level => 'statement'), rowcast.watch('c', 'topic_id', columns => '{body}')")
+		d.app.exec("SET plan_cache_mode = force_generic_plan")
+		id := 0
+		write := func(want int) {
+			t.Helper()
+			for _, table := range []string{"n", "s", "c"} {
+				id++
+				d.app.exec(fmt.Sprintf("INSERT INTO %s (id) VALUES (%d); UPDATE %[1]s SET id = id + 1000 WHERE id = %d; DELETE FROM %[1]s WHERE id = %[2]d + 1000", table, id, id))
+			}
+			if n := len(d.log()); n != want {
+				t.Errorf("%d log rows, want %d", n, want)
+			}
+		}
+		write(9)
+		want := 9
+		for _, ddl := range []string{
+			"ALTER TABLE %s ADD COLUMN x int DEFAULT 5",
+			"ALTER TABLE %s ALTER COLUMN topic_id TYPE bigint",
+			"ALTER TABLE %s ALTER COLUMN x TYPE text",
+			"ALTER TABLE %s RENAME COLUMN body TO text",
+			"ALTER TABLE %s RENAME COLUMN topic_id TO topic",
+			"ALTER TABLE %s DROP COLUMN topic",
+			"ALTER TABLE %s DROP CONSTRAINT %s_pkey",
+			"ALTER TABLE %s ADD COLUMN topic_id json, ADD COLUMN body point",
+			"ALTER TABLE %s DROP COLUMN text, DROP COLUMN x, DROP COLUMN topic_id, DROP COLUMN body",
+			"ALTER TABLE %s RENAME TO %s_2; CREATE VIEW %s AS SELECT * FROM %s_2; GRANT ALL ON %s TO app",
+		} {
+			for _, table := range []string{"n", "s", "c"} {
+				d.admin.exec(strings.ReplaceAll(ddl, "%s", table))
+			}
+			if strings.Contains(ddl, "_pkey") {
+				want = 8 // to the watch of one column, an UPDATE of id is none any more
+			}
+			write(want)
+		}
+	})
+}
+
+func TestHarmless_added_column_is_seen_in_old_rows(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY)")
+		d.admin.exec("SELECT rowcast.watch('n')")
+		d.app.exec("INSERT INTO n VALUES (1)")
+		d.admin.exec("ALTER TABLE n ADD COLUMN x int DEFAULT 5")
+		d.app.exec("UPDATE n SET id = 2; UPDATE n SET x = 6")
+		d.logged(`I {"id":1}`, `U {"id":2,"x":5} < {"id":1,"x":5}`, `U {"id":2,"x":6} < {"id":2,"x":5}`)
+	})
+}
+
+// Every word that the triggers use for something of their own, as a column.
+func TestHarmless_column_names(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		words := strings.Fields(`id x t n o u l s p j c k e rn oj nj json old new most made ms bell whole plain logged before after watch_id mutation
+			all_too o_cut n_cut changed tg_op tg_argv tg_relid new_table rowcast_new rowcast_old slot xid op flags at data watch value size`)
+		odd := []string{`"NEW"`, `"a b"`, `"quo""te"`, `"per%cent"`, `"dol$lar"`, `"br{ace}"`, `"ü"`, `"back\slash"`, `"'"`, `"$1"`, `"%1$s"`}
+		columns := `"` + strings.Join(words, `" int, "`) + `" int, ` + strings.Join(odd, " int, ") + " int"
+		for _, options := range []string{"", ", exclude => '{at}'", ", level => 'statement'", ", level => 'statement', exclude => '{at}'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'"} {
+			d.admin.exec("DROP TABLE IF EXISTS n; CREATE TABLE n (" + columns + ")")
+			d.admin.exec("SELECT rowcast.watch('n', 'x', topics => '{all}'" + options + ")")
+			d.app.exec("INSERT INTO n (id, x, n) VALUES (1, 2, 3); UPDATE n SET n = 4, x = 5; DELETE FROM n")
+			got := d.log()
+			if len(got) != 3 || !strings.Contains(got[0].Data, `"x":2`) || !strings.Contains(got[1].Data, `"x":5`) || !strings.Contains(got[2].Data, `"x":5`) {
+				t.Errorf("options %q: %+v", options, got)
+			}
+		}
+		// A table whose column has the composite type of another of the same words.
+		d.admin.exec("DROP TABLE n; CREATE TYPE x AS (x int, n int); CREATE TABLE n (n x, x x, o x, p x)")
+		for _, options := range []string{"", ", level => 'statement'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'"} {
+			d.admin.exec("SELECT rowcast.watch('n', 'x', topics => '{all}'" + options + ")")
+			d.app.exec("INSERT INTO n VALUES ('(1,2)', '(3,4)'); UPDATE n SET x = '(5,6)'; DELETE FROM n")
+			if got := d.log(); len(got) != 3 {
+				t.Errorf("options %q: %+v", options, got)
+			}
+		}
+	})
+}
+
+func TestHarmless_wide_tables(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		var columns strings.Builder
+		for i := range 1500 {
+			fmt.Fprintf(&columns, ", c%d int", i)
+		}
+		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY" + columns.String() + ")")
+		for _, options := range []string{"", ", exclude => '{c1}'", ", max_bytes => 1", ", level => 'statement'", ", level => 'statement', exclude => '{c1}'"} {
+			d.admin.exec("SELECT rowcast.watch('n'" + options + ")")
+			d.app.exec("INSERT INTO n VALUES (1); UPDATE n SET c2 = 1; DELETE FROM n")
+			got := d.log()
+			if len(got) != 3 {
+				t.Fatalf("options %q: %d log rows", options, len(got))
+			}
+			if resync := options == ", level => 'statement', exclude => '{c1}'"; (got[1].Op == "B") != resync {
+				t.Errorf("options %q: the update is %s", options, got[1].Op)
+			}
+		}
+	})
+}
+
+func TestHarmless_session_settings(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY, at timestamptz, b bytea, body text)")
+		d.admin.exec("SELECT rowcast.watch('n', 'body')")
+		for _, setting := range []string{
+			"standard_conforming_strings = off", "quote_all_identifiers = on", "plpgsql.extra_errors = 'all'", "transform_null_equals = on", "array_nulls = off",
+			"bytea_output = escape", "DateStyle = 'SQL, DMY'", "IntervalStyle = sql_standard", "extra_float_digits = -15", "TimeZone = 'Asia/Kathmandu'", "row_security = off",
+			"default_transaction_isolation = serializable", "plan_cache_mode = force_custom_plan", "enable_hashjoin = off", "enable_mergejoin = off", "search_path = ''", "lock_timeout = '1ms'",
+			"xmlbinary = hex", "rowcast.bulk = 'on'", "rowcast.mutation_id = ''", "client_min_messages = debug5", "check_function_bodies = off", "session_replication_role = DEFAULT",
+		} {
+			if strings.HasPrefix(setting, "session_replication_role") {
+				continue
+			}
+			app := d.session(t, "app")
+			app.exec("SET " + setting)
+			for _, max := range []string{"32768", "1"} {
+				d.admin.exec("SELECT rowcast.watch('n', 'body', max_bytes => " + max + ")")
+				app.exec("INSERT INTO public.n VALUES (1, '2026-01-01', 'x', 'x'); UPDATE public.n SET body = 'y'; DELETE FROM public.n")
+				if n := len(d.log()); n != 3 {
+					t.Errorf("SET %s: %d log rows", setting, n)
+				}
+			}
+		}
+	})
+}
+
+func TestHarmless_removal_under_a_live_session(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec("CREATE TABLE n (id int)")
+		d.admin.exec("SELECT rowcast.watch('n')")
+		d.app.exec("INSERT INTO n VALUES (1)")
+		d.admin.exec("DROP SCHEMA rowcast CASCADE")
+		d.app.exec("INSERT INTO n VALUES (2); UPDATE n SET id = 3; DELETE FROM n; TRUNCATE n")
+		if err := migrations.Up(t.Context(), d.url(), migrations.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		d.doorbell("-now")
+		d.admin.exec("SELECT rowcast.watch('n')")
+		d.app.exec("INSERT INTO n VALUES (4)")
+		d.read = 0
+		d.logged(`I {"id":4}`)
+	})
+}
+
+// A row of the watch table deleted by hand must not stop a writer either.
+func TestHarmless_watch_row_gone(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY, body text)")
+		for _, options := range []string{"", ", exclude => '{body}'", ", level => 'statement'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'"} {
+			d.admin.exec("SELECT rowcast.watch('n'" + options + ")")
+			d.admin.exec("DELETE FROM rowcast.watch")
+			d.app.exec("INSERT INTO n VALUES (1, 'x'); UPDATE n SET id = 2; DELETE FROM n; TRUNCATE n")
+		}
+	})
+}
+
+// One version after the other: each takes a few hundred megabytes.
+func TestHarmless_huge_rows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes gigabytes")
+	}
+	for _, s := range servers {
+		t.Run(fmt.Sprintf("postgres_%d", s.cluster.Version()), func(t *testing.T) {
+			d := s.database(t, "prepared")
+			d.admin.exec("CREATE TABLE n (id int PRIMARY KEY, topic_id text, a text, b text, c text)")
+			for _, column := range []string{"topic_id", "a", "b", "c"} {
+				d.admin.exec("ALTER TABLE n ALTER COLUMN " + column + " SET STORAGE EXTERNAL")
+			}
+			for _, level := range []string{"row", "statement"} {
+				d.admin.exec("SELECT rowcast.watch('n', 'topic_id', level => '" + level + "')")
+				d.app.exec("INSERT INTO n VALUES (1, '7', repeat('x', 300000000))")
+				d.app.exec("UPDATE n SET b = 'y'")
+				d.app.exec("DELETE FROM n")
+				d.logged(`I1 {"id":1,"topic_id":"7"}`, `U3 {"id":1,"topic_id":"7"} < {"id":1,"topic_id":"7"} b`, `D1 {"id":1,"topic_id":"7"}`)
+				d.app.exec("INSERT INTO n VALUES (2, repeat('7', 200000000))")
+				d.logged(`I1 {"id":2,"topic_id":"` + strings.Repeat("7", 1000) + `"}`)
+				d.app.exec("DELETE FROM n")
+				d.log()
+				// No such row fits into one value of 1 GB.
+				d.app.exec("INSERT INTO n VALUES (3, '7', repeat('x', 400000000), repeat('x', 400000000), repeat('x', 400000000))")
+				if got := d.log(); len(got) != 1 || level == "row" && got[0].Op != "B" || level == "statement" && got[0].short() != `I1 {"id":3,"topic_id":"7"}` {
+					t.Errorf("a row of 1.2 GB at %s level: %+v", level, got)
+				}
+				d.app.exec("DELETE FROM n")
+				d.log()
+				d.app.exec("TRUNCATE n")
+				d.log()
+			}
+		})
+	}
+}
