@@ -115,7 +115,9 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, join rooms.Join
 		return
 	}
 	defer sub.Close(errGone)
-	s := &stream{sub: sub, out: newOutput(w, h.o.WriteTimeout), cancel: cancel}
+	joining, hurry := context.WithCancel(ctx)
+	defer hurry()
+	s := &stream{sub: sub, out: newOutput(w, h.o.WriteTimeout), hurry: hurry, cancel: cancel}
 	if !h.begin(s) {
 		h.later(w, rand.N(h.o.Spread), draining)
 		return
@@ -128,10 +130,10 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, join rooms.Join
 		// must not come back without a cursor.
 		first = h.hub.Cursor()
 	}
-	switch err := sub.Join(ctx, join); {
+	switch err := sub.Join(joining, join); {
 	case errors.Is(err, rooms.ErrUnavailable):
 		h.later(w, jitter(h.o.Retry), away)
-	case errors.Is(err, errDrain):
+	case err != nil && errors.Is(sub.Err(), errDrain):
 		h.later(w, rand.N(h.o.Spread), draining)
 	case err == nil:
 		head(w)
@@ -198,6 +200,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	h.down = true
 	for s := range h.streams {
 		s.sub.Finish(nil, errDrain)
+		s.hurry()
 	}
 	h.mu.Unlock()
 

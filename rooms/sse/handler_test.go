@@ -415,6 +415,28 @@ func TestShutdown(t *testing.T) {
 		s.expect(anyRetry + "\n" + `data: {"type":"\$error".*`)
 		s.expectEnd()
 	})
+	t.Run("while a join waits", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t, func(r *rooms.Options, _ *auth.Options, _ *Options) {
+				r.Refresh = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+			})
+			var asking sync.WaitGroup
+			var s *listener
+			asking.Go(func() { s = w.get(t, "/sse?topics=a&since="+cursor(500)) })
+			synctest.Wait()
+			begin := time.Now()
+			if err := w.handler.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if d := time.Since(begin); d != 0 {
+				t.Errorf("waited %v for the join", d)
+			}
+			asking.Wait()
+			s.expect(anyRetry + "\n" + `data: {"type":"\$error".*"shutting down".*`)
+			s.expectEnd()
+		})
+	})
 	t.Run("cuts at the deadline", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 type stream struct {
 	sub    *rooms.Subscriber
 	out    *output
-	cancel context.CancelFunc
+	hurry  context.CancelFunc // ends the wait of the join
+	cancel context.CancelFunc // ends the stream
 }
 
 // run writes b, and then what the hub has for the client until there is no more.

@@ -112,11 +112,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		return
 	}
+	joining, hurry := context.WithCancel(r.Context())
+	defer hurry()
 	s := &session{
 		id:    rand.Text()[:12],
 		level: level,
 		gate:  h.gate,
 		sub:   sub,
+		hurry: hurry,
 		joins: auth.NewBucket(h.gate.Limits().JoinsPerSecond),
 		owed:  make(chan struct{}, maxOwed),
 	}
@@ -129,7 +132,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.end(refusal(*refused))
 	} else {
 		s.leave = h.gate.Leave
-		h.greet(s, r)
+		h.greet(joining, s, r.URL.RawQuery)
 	}
 	if !h.accept(s, w, r, protocol) {
 		h.end(s, errGone)
@@ -141,9 +144,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // greet puts first into the session's queue what its level begins with.
-func (h *Handler) greet(s *session, r *http.Request) {
+func (h *Handler) greet(ctx context.Context, s *session, query string) {
 	if s.level == rooms.Plain {
-		if err := s.joinURL(r); err != nil {
+		if err := s.joinURL(ctx, query); err != nil {
 			s.end(err)
 		}
 		return
@@ -228,8 +231,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 			silent = append(silent, s)
 			continue
 		}
-		bye := rooms.ByeFrame(int(websocket.StatusServiceRestart), true, randv2.N(h.o.Spread))
-		s.sub.Finish(bye, ending{code: websocket.StatusServiceRestart})
+		s.dismiss(rooms.ByeFrame(int(websocket.StatusServiceRestart), true, randv2.N(h.o.Spread)))
 	}
 	h.mu.Unlock()
 
@@ -250,7 +252,7 @@ func (h *Handler) closePlain(ctx context.Context, sessions []*session) {
 	pace := time.NewTicker(min(5*time.Millisecond, h.o.Spread/time.Duration(len(sessions))+1))
 	defer pace.Stop()
 	for _, s := range sessions {
-		s.sub.Finish(nil, ending{code: websocket.StatusServiceRestart})
+		s.dismiss(nil)
 		select {
 		case <-pace.C:
 		case <-ctx.Done():

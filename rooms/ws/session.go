@@ -3,7 +3,6 @@ package ws
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 
 	"github.com/coder/websocket"
@@ -18,7 +17,8 @@ type session struct {
 	level rooms.Level
 	gate  *auth.Gate
 	sub   *rooms.Subscriber
-	leave func() // gives the place in the gate back; nil: it had none
+	leave func()             // gives the place in the gate back; nil: it had none
+	hurry context.CancelFunc // ends the wait of the URL's join
 
 	// The reader's own.
 	joins    *auth.Bucket
@@ -46,6 +46,7 @@ func (s *session) attach(conn *websocket.Conn, socket *socket) {
 // sever ends the session at once: no close frame, no waiting for the client.
 func (s *session) sever() {
 	s.sub.Close(errGone)
+	s.hurry()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.severed = true
@@ -54,15 +55,24 @@ func (s *session) sever() {
 	}
 }
 
+// dismiss ends the session with 1012, after what waits and the frame last.
+func (s *session) dismiss(last []byte) {
+	s.sub.Finish(last, ending{code: websocket.StatusServiceRestart})
+	s.hurry()
+}
+
 // joinURL joins what the URL asks for: the plain level's only join.
-func (s *session) joinURL(r *http.Request) error {
-	wishes, refused := s.gate.Wishes(r.URL.RawQuery)
+func (s *session) joinURL(ctx context.Context, query string) error {
+	wishes, refused := s.gate.Wishes(query)
 	if refused != nil {
 		return refusal(*refused)
 	}
-	err := s.sub.Join(r.Context(), rooms.JoinRequest{Topics: wishes.Topics, Since: wishes.Since})
-	if errors.Is(err, rooms.ErrUnavailable) {
+	err := s.sub.Join(ctx, rooms.JoinRequest{Topics: wishes.Topics, Since: wishes.Since})
+	switch {
+	case errors.Is(err, rooms.ErrUnavailable):
 		return refusal(auth.Refusal{Code: rooms.Unavailable, Message: "the database cannot be asked now"})
+	case s.sub.Err() != nil:
+		return s.sub.Err() // dismissed meanwhile
 	}
 	return err
 }

@@ -306,6 +306,25 @@ func TestShutdown(t *testing.T) {
 			c.expectClose(websocket.StatusServiceRestart)
 		})
 	})
+	t.Run("while a URL's join waits", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t, func(r *rooms.Options, _ *auth.Options, _ *Options) { r.Refresh = refreshAfter(nil) })
+			var connecting sync.WaitGroup
+			var c *client
+			connecting.Go(func() { c = w.connect(t, "/ws?topics=a&since="+cursor(w.xid+5)) })
+			synctest.Wait()
+			begin := time.Now()
+			if err := w.handler.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if d := time.Since(begin); d > 100*time.Millisecond {
+				t.Errorf("waited %v for the join", d)
+			}
+			connecting.Wait()
+			c.expectClose(websocket.StatusServiceRestart)
+		})
+	})
 	t.Run("a storm is paced", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
