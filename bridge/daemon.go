@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,9 @@ const (
 	DefaultReadyLag        = 30 * time.Second
 	DefaultShutdownTimeout = 20 * time.Second
 )
+
+// connectTimeout is of the first connection; the source has its own.
+const connectTimeout = 10 * time.Second
 
 // Options of a Daemon. Only Source.URL is needed.
 type Options struct {
@@ -210,6 +214,7 @@ func (d *Daemon) check(ctx context.Context) error {
 		c = parsed
 	}
 	c = c.Copy()
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, connectTimeout)
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec // also where a pooler gives each statement another session
 	conn, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {

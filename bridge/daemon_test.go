@@ -228,6 +228,53 @@ func TestDaemon(t *testing.T) {
 		}
 	})
 
+	// b never looks by itself; that the client knows more makes it look.
+	t.Run("a_client_comes_from_an_instance_that_is_ahead", func(t *testing.T) {
+		t.Parallel()
+		url, conn := application(t)
+		a := launch(t, url)
+		b := launch(t, url, func(o *Options) {
+			o.Source.Mode, o.Source.PollInterval = pglisten.Poll, time.Hour
+		})
+		c := dial(t, a.http, "")
+		c.join("topic_7", "")
+		exec(t, conn, `INSERT INTO messages (topic_id, content) VALUES (7, 'one')`)
+		c.want("message_created")
+
+		again := dial(t, b.http, "")
+		replay, joined := again.join("topic_7", c.cursor)
+		if joined.Payload.Recover == nil || !*joined.Payload.Recover || len(replay) != 0 {
+			t.Errorf("joined: %v after %v", joined, replay)
+		}
+		if joined.Payload.Cursor == "" || b.source.Stats().Changes != 1 {
+			t.Errorf("b read %d changes", b.source.Stats().Changes)
+		}
+	})
+
+	t.Run("poll_mode", func(t *testing.T) {
+		t.Parallel()
+		url, conn := application(t)
+		d := launch(t, url, func(o *Options) { o.Source.Mode = pglisten.Poll })
+		c := dial(t, d.http, "topics=topic_7")
+		exec(t, conn, `INSERT INTO messages (topic_id) VALUES (7)`)
+		c.want("message_created")
+	})
+
+	t.Run("a_large_transaction_is_announced", func(t *testing.T) {
+		t.Parallel()
+		url, conn := application(t)
+		d := launch(t, url, func(o *Options) { o.TransactionEvents = 10 })
+		c := dial(t, d.http, "topics=topic_7")
+		exec(t, conn, `INSERT INTO messages (topic_id) SELECT 7 FROM generate_series(1, 11)`)
+		if f := c.want("$resync"); f.Payload.Reason != "bulk" || f.Payload.Topics[0] != "topic_7" {
+			t.Errorf("got %v", f)
+		}
+		exec(t, conn, `INSERT INTO messages (topic_id, content) SELECT 7, 'few' FROM generate_series(1, 10)`)
+		if f := c.want("message_created"); f.Payload.Message["content"] != "few" {
+			t.Errorf("got %v", f)
+		}
+	})
+
 	t.Run("a_channel_that_an_application_already_uses", func(t *testing.T) {
 		t.Parallel()
 		url, conn := application(t)

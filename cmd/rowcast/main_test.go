@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // command prepares rowcast with these arguments, and variables NAME=value
 // before them, in an environment without any others of ours.

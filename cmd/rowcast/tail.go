@@ -63,10 +63,10 @@ func showFrame(w io.Writer, e frame) error {
 
 // showLine prints time, type, topics and payload.
 func showLine(w io.Writer, e frame) error {
-	at, topics := e.At, e.Topics
+	at, topics, payload := e.At, e.Topics, string(e.Payload)
 	if e.Type == "$resync" {
-		at, topics = time.Now(), e.control.Topics
+		at, topics, payload = time.Now(), e.control.Topics, e.control.Reason+": something may have been missed"
 	}
-	_, err := fmt.Fprintf(w, "%s  %-20s  %s  %s\n", at.Local().Format("15:04:05.000"), e.Type, strings.Join(topics, ","), e.Payload)
+	_, err := fmt.Fprintf(w, "%s  %-20s  %s  %s\n", at.Local().Format("15:04:05.000"), e.Type, strings.Join(topics, ","), payload)
 	return err
 }

@@ -31,7 +31,7 @@ replaces its watch.`,
 	f.StringVar(&o.TopicColumn, "topic-column", "", "the `column` whose value is an event's topic_id; topics are then topic_{column}")
 	f.StringSliceVar(&o.Topics, "topics", nil, "topic `templates`; {column} is the row's value (default: the table's name)")
 	f.StringVar(&o.Entity, "entity", "", "the `word` in message_created (default: the table's name in the singular)")
-	f.StringSliceVar(&o.Ops, "ops", nil, "the operations: insert, update, delete, truncate (default: all but truncate)")
+	f.StringSliceVar(&o.Ops, "ops", nil, "insert, update, delete, truncate (default: the first three; truncate comes with delete)")
 	f.StringSliceVar(&o.Exclude, "exclude", nil, "all columns but these")
 	f.StringSliceVar(&o.Columns, "columns", nil, "these columns only; --columns= for none but key and topic")
 	f.StringVar(&o.Level, "level", "", "row, or statement for tables that are loaded in bulk (default: row)")
