@@ -103,28 +103,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, refused.Message, http.StatusForbidden)
 		return
 	}
-	level, protocol := rooms.Plain, choose(r)
-	if protocol == library {
-		level = rooms.Library
-	}
-	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: level})
-	if err != nil {
-		http.Error(w, "shutting down", http.StatusServiceUnavailable)
-		return
-	}
+	protocol := choose(r)
 	joining, hurry := context.WithCancel(r.Context())
 	defer hurry()
-	s := &session{
-		id:    rand.Text()[:12],
-		level: level,
-		gate:  h.gate,
-		sub:   sub,
-		hurry: hurry,
-		joins: auth.NewBucket(h.gate.Limits().JoinsPerSecond),
-		owed:  make(chan struct{}, maxOwed),
-	}
-	if !h.begin(s) {
-		sub.Close(errGone)
+	s := h.begin(protocol, hurry)
+	if s == nil {
 		http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		return
 	}
@@ -191,16 +174,33 @@ func choose(r *http.Request) string {
 	return ""
 }
 
-// begin counts the session in, unless nobody may begin any more.
-func (h *Handler) begin(s *session) bool {
+// begin makes a session and counts it in; nil when none may begin any more.
+func (h *Handler) begin(protocol string, hurry context.CancelFunc) *session {
+	level := rooms.Plain
+	if protocol == library {
+		level = rooms.Library
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down {
-		return false
+		return nil
+	}
+	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: level})
+	if err != nil {
+		return nil // the hub is closed
+	}
+	s := &session{
+		id:    rand.Text()[:12],
+		level: level,
+		gate:  h.gate,
+		sub:   sub,
+		hurry: hurry,
+		joins: auth.NewBucket(h.gate.Limits().JoinsPerSecond),
+		owed:  make(chan struct{}, maxOwed),
 	}
 	h.running.Add(1)
 	h.sessions[s] = struct{}{}
-	return true
+	return s
 }
 
 // end counts the session out.
