@@ -97,8 +97,9 @@ func newWire(t *testing.T, url string) *wire {
 // brittle is a connection that counts once it carries more than small talk.
 type brittle struct {
 	net.Conn
-	w    *wire
-	read int
+	w      *wire
+	read   int
+	broken bool
 }
 
 func (b *brittle) Read(p []byte) (int, error) {
@@ -106,8 +107,8 @@ func (b *brittle) Read(p []byte) (int, error) {
 	b.read += n
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
-	if len(b.w.limits) > 0 && b.read > b.w.limits[0] {
-		b.w.limits = b.w.limits[1:]
+	if !b.broken && len(b.w.limits) > 0 && b.read > b.w.limits[0] {
+		b.w.limits, b.broken = b.w.limits[1:], true
 		return 0, errors.Join(io.ErrUnexpectedEOF, b.Close())
 	}
 	return n, err

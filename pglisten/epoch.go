@@ -71,25 +71,34 @@ func (r *reader) newEpoch(ctx context.Context, stale *string) error {
 	return r.reset(ctx, Reset{Snapshot: first, Floor: first})
 }
 
-// askRipe compares the oldest running transaction with the one that made the
-// epoch, whose xid is known by its lower half.
-const askRipe = `SELECT n.xmin > n.xmax - ((n.xmax - e.xmin::text::bigint) & 4294967295), n.snapshot::text
-  FROM rowcast.epoch e,
-       (SELECT s AS snapshot, pg_snapshot_xmin(s)::text::bigint AS xmin, pg_snapshot_xmax(s)::text::bigint AS xmax
-          FROM pg_current_snapshot() s) n`
+// askRipe looks for a transaction of this database that is older than the epoch.
+const askRipe = `SELECT pg_current_snapshot()::text, (
+  SELECT coalesce('pid ' || l.pid, 'prepared transaction ' || p.gid)
+    FROM pg_locks l
+    LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    LEFT JOIN pg_prepared_xacts p ON p.transaction = l.transactionid
+   WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
+     AND coalesce(a.datname, p.database) = current_database()
+     AND age(l.transactionid) >= (SELECT age(e.xmin) FROM rowcast.epoch e)
+   LIMIT 1)`
 
 // ripe waits until every transaction older than the epoch is over, for they may
-// have left changes out of the log, and returns the snapshot that shows it. In
+// have left changes out of the log, and returns the snapshot of its last look. In
 // an epoch of some age it does not wait.
 func (r *reader) ripe(ctx context.Context) (snapshot.Snapshot, error) {
+	said := ""
 	for pace := r.bell.step; ; pace = min(pace*3/2, r.bell.settle) {
-		var ripe bool
 		var text string
-		if err := r.conn.QueryRow(ctx, askRipe).Scan(&ripe, &text); err != nil {
+		var holder *string
+		if err := r.conn.QueryRow(ctx, askRipe).Scan(&text, &holder); err != nil {
 			return snapshot.Snapshot{}, fmt.Errorf("wait for older transactions: %w", err)
 		}
-		if ripe {
+		if holder == nil {
 			return snapshot.Parse(text)
+		}
+		if said != *holder {
+			said = *holder
+			r.s.log.Warn("waiting for a transaction that began before anybody read the log", "holder", said)
 		}
 		if !pause(ctx, pace) {
 			return snapshot.Snapshot{}, ctx.Err()
