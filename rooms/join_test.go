@@ -100,20 +100,22 @@ func TestAhead(t *testing.T) {
 				}
 			}})
 			ctx, cancel := context.WithCancel(t.Context())
-			s, other := f.subscribe(Library), f.subscribe(Library)
-			r := JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(1))}
-			go func() {
-				if err := s.Join(ctx, r); !errors.Is(err, context.Canceled) {
+			first, quitter, other := f.subscribe(Library), f.subscribe(Library), f.subscribe(Library)
+			r := JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(2))}
+			go f.join(first, r)
+			synctest.Wait()
+			go func() { // waits to make the next reading
+				if err := quitter.Join(ctx, r); !errors.Is(err, context.Canceled) {
 					t.Errorf("got %v", err)
 				}
 			}()
 			synctest.Wait()
-			go f.join(other, r)
+			go f.join(other, r) // waits for it
 			synctest.Wait()
 			cancel()
 			<-time.After(5 * time.Second)
 			f.want(other, "joined(a replayed=0 recovered=true)")
-			f.want(s, "")
+			f.want(quitter, "")
 		})
 	})
 }

@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) {
 	// Runs long enough for things to happen; flags of the command line still count.
 	_ = flag.Set("rapid.steps", "100")
-	_ = flag.Set("rapid.checks", "300")
+	_ = flag.Set("rapid.checks", "150")
 	goleak.VerifyTestMain(m)
 }
 

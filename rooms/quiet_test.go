@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"rowcast/internal/snapshot"
 )
 
 func TestQuiet(t *testing.T) {
@@ -27,11 +29,12 @@ func TestQuiet(t *testing.T) {
 		"events_are_cursor_enough": {Options{}, func(_ *testing.T, f *fixture) {
 			s := f.subscribe(Library)
 			f.join(s, JoinRequest{Topics: []string{"a"}})
-			for range 3 {
+			f.want(s, "joined(a)")
+			for _, want := range []string{"1", "2", "3"} {
 				f.pass(20 * time.Second)
 				f.publish(1, "a")
+				f.want(s, want)
 			}
-			f.want(s, "joined(a) 1 2 3")
 		}},
 		"events_without_a_cursor_are_not": {Options{}, func(_ *testing.T, f *fixture) {
 			s := f.subscribe(Library)
@@ -63,6 +66,13 @@ func TestQuiet(t *testing.T) {
 			if f.frames(s) == "" {
 				t.Error("no ping")
 			}
+		}},
+		"dropping_what_was_loaded_threatens_no_cursor": {Options{HistoryBytes: 2 * 300}, func(_ *testing.T, f *fixture) {
+			f.pass(time.Second)
+			f.hub.Reset(Reset{Epoch: "e1", Snapshot: snapshot.New(9), History: []Item{event(1, "a"), event(2, "a"), event(3, "a")}})
+			s := f.subscribe(Library)
+			f.pass(20 * time.Second)
+			f.want(s, "")
 		}},
 		"history_is_dropped_by_age": {Options{HistoryAge: time.Minute}, func(t *testing.T, f *fixture) {
 			f.publish(1, "a")
