@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"strings"
 	"testing"
 
 	"rowcast/internal/snapshot"
@@ -17,6 +18,7 @@ func FuzzTranslate(f *testing.F) {
 	f.Add(byte('I'), []byte(everyTypeRow), []byte(nil), byte(1), "", "{id}{", int64(64))
 	f.Add(byte('U'), []byte(`{"id":1}`), []byte(nil), byte(8), "\xb3", "0", int64(0))
 	f.Add(byte('U'), []byte(`{"content":{"n":[[{}]]}}`), []byte(`{}`), byte(3), "id", "}{}", int64(300))
+	f.Add(byte('I'), []byte(`{"any":`+strings.Repeat("[", 500)+strings.Repeat("]", 500)+`}`), []byte(nil), byte(0), "", "", int64(0))
 	f.Fuzz(func(t *testing.T, op byte, row, old []byte, flags byte, changed, template string, limit int64) {
 		tr := newTranslator(translatorOptions{Epoch: "k3f9", EventBytes: int(limit), Channels: []Channel{
 			{Name: "c", Type: "t", Topics: []string{template}},

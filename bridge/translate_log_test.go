@@ -26,8 +26,12 @@ func TestCutRowsOfTheLog(t *testing.T) {
 		ID: 1, Schema: "public", Table: "docs", Entity: "doc", TopicColumn: "bin", IncludeOld: true, Key: []string{"name", "n"},
 		Templates: []string{"at_{at}", "bin_{bin}", "n_{n}", "yes_{yes}", "docs"},
 		Columns: []pglisten.Column{
-			{Name: "name", Type: textType}, {Name: "at", Type: timeType}, {Name: "bin", Type: byteType},
-			{Name: "n", Type: exactType}, {Name: "yes", Type: boolType}, {Name: "body", Type: textType},
+			{Name: "name", Type: textType},
+			{Name: "at", Type: timeType},
+			{Name: "bin", Type: byteType},
+			{Name: "n", Type: exactType},
+			{Name: "yes", Type: boolType},
+			{Name: "body", Type: textType},
 		},
 	}
 	write := func(body string) (events []string, cut int) {

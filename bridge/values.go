@@ -10,6 +10,9 @@ import (
 // as in the trigger.
 const cutAt = 1000
 
+// maxDimensions is Postgres's bound for arrays (MAXDIM).
+const maxDimensions = 6
+
 // appendValue appends a column's value as it goes over the wire. value is what
 // row_to_json wrote: valid JSON in the settings of the writer's session. Where
 // it is not what the column's type promises (the type was changed meanwhile, or
@@ -37,7 +40,7 @@ func appendValue(dst, value []byte, t *pglisten.Type) []byte {
 		}
 	case pglisten.Array:
 		if value[0] == '[' {
-			return appendArray(dst, value, t)
+			return appendArray(dst, value, t, maxDimensions)
 		}
 	case pglisten.Composite:
 		if value[0] == '{' {
@@ -48,9 +51,10 @@ func appendValue(dst, value []byte, t *pglisten.Type) []byte {
 	return appendCompact(dst, value)
 }
 
-// appendArray appends an array. Postgres's type of an array says nothing of its
-// dimensions: while there are more, the elements are arrays of the same type.
-func appendArray(dst, value []byte, t *pglisten.Type) []byte {
+// appendArray appends an array of that many dimensions at most. The type does
+// not say how many there are: while the elements are arrays, there is another.
+func appendArray(dst, value []byte, t *pglisten.Type, dimensions int) []byte {
+	nested := dimensions > 1 && t.Elem != nil && t.Elem.Kind != pglisten.JSON && t.Elem.Kind != pglisten.Array
 	dst = append(dst, '[')
 	start := len(dst)
 	s := scanner{text: value}
@@ -58,11 +62,11 @@ func appendArray(dst, value []byte, t *pglisten.Type) []byte {
 		if len(dst) > start {
 			dst = append(dst, ',')
 		}
-		elem := t.Elem
-		if element[0] == '[' && elem != nil && elem.Kind != pglisten.JSON && elem.Kind != pglisten.Array {
-			elem = t
+		if nested && element[0] == '[' {
+			dst = appendArray(dst, element, t, dimensions-1)
+		} else {
+			dst = appendValue(dst, element, t.Elem)
 		}
-		dst = appendValue(dst, element, elem)
 	}
 	return append(dst, ']')
 }

@@ -87,6 +87,8 @@ func TestAppendValue(t *testing.T) {
 		{"array_int8", arrayOf(exactType), `[1,null,-3]`, `["1",null,"-3"]`},
 		{"array_empty", arrayOf(exactType), `[]`, `[]`},
 		{"array_of_two_dimensions", arrayOf(exactType), `[[1,2],[3,4]]`, `[["1","2"],["3","4"]]`},
+		{"array_of_six_dimensions", arrayOf(exactType), `[[[[[[1]]]]]]`, `[[[[[["1"]]]]]]`},
+		{"array_was_json", arrayOf(exactType), `[[[[[[[ 1 ]]]]]]]`, `[[[[[["[1]"]]]]]]`},
 		{"array_of_domain_over_array", arrayOf(arrayOf(exactType)), `[[1],[2]]`, `[["1"],["2"]]`},
 		{"array_json", arrayOf(jsonType), `[[1, 2],{"a": 9007199254740993}]`, `[[1,2],{"a":9007199254740993}]`},
 		{"array_bytea", arrayOf(byteType), `["\\x00"]`, `["AA=="]`},
