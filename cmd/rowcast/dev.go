@@ -111,7 +111,7 @@ func populate(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer conn.Close(context.WithoutCancel(ctx))
 	var there bool
 	err = conn.QueryRow(ctx, "SELECT to_regclass('public.messages') IS NOT NULL").Scan(&there)
 	if err == nil && !there {

@@ -42,7 +42,7 @@ func passableDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "rowcast-dev-test-")
 	if err == nil {
-		err = os.Chmod(dir, 0o755) //nolint:gosec // there is nothing in it
+		err = os.Chmod(dir, 0o755)
 	}
 	if err != nil {
 		t.Fatal(err)
