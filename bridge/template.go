@@ -110,8 +110,8 @@ func (ts templates) patterns() []string {
 	return patterns
 }
 
-// use reports whether a template names the column.
-func (ts templates) use(column int) bool {
+// mention reports whether a template has the column in it.
+func (ts templates) mention(column int) bool {
 	for i := range ts {
 		for _, p := range ts[i].parts {
 			if p.column == column {

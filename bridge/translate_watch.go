@@ -67,7 +67,7 @@ func newPlan(w *pglisten.Watch) *plan {
 // choose says which columns are shown where.
 func (p *plan) choose() {
 	for i := range p.columns {
-		isKey, isTopic, isRoute := slices.Contains(p.key, i), i == p.topic, p.templates.use(i)
+		isKey, isTopic, isRoute := slices.Contains(p.key, i), i == p.topic, p.templates.mention(i)
 		if isTopic || isRoute {
 			p.routes = append(p.routes, i)
 		}
