@@ -101,6 +101,16 @@ func TestReplay(t *testing.T) {
 			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(4, 3))})
 			f.want(s, "joined(a replayed=0 recovered=false) resync(a cursor_expired)")
 		},
+		"an_answer_has_the_cursor_of_its_place": func(t *testing.T, f *fixture) {
+			f.publish(2, "a")
+			s := f.subscribe(Library)
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
+			f.publish(1, "a")
+			frames, err := s.take(nil)
+			if err != nil || len(frames) != 4 || frames[2].Cursor != cursorAt(2) || frames[3].Cursor != cursorAt(3) {
+				t.Errorf("got %+v, %v", frames, err)
+			}
+		},
 		"a_topic_named_twice_is_replayed_once": func(t *testing.T, f *fixture) {
 			f.publish(2, "a", "a", "b")
 			s := f.subscribe(Library)

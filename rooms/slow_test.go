@@ -59,6 +59,16 @@ func TestSlowSubscriber(t *testing.T) {
 			f.publish(1, "a")
 			f.want(s, "46")
 		},
+		"is_told_with_the_cursor_of_what_was_passed_over": func(t *testing.T, f *fixture) {
+			s := f.member("a")
+			f.publish(5, "a")
+			_ = s.Control(pong)
+			f.publish(40, "c")
+			frames, err := s.take(nil)
+			if err != nil || len(frames) != 2 || frames[0].Kind != Resync || frames[0].Cursor != cursorAt(5) {
+				t.Errorf("got %+v, %v", frames, err)
+			}
+		},
 		"is_not_told_of_what_is_not_for_it": func(_ *testing.T, f *fixture) {
 			s := f.member("a")
 			f.publish(1, "a")
