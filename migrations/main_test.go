@@ -268,8 +268,7 @@ func (s session) fails(sql string, want ...string) {
 }
 
 func errorText(err error) string {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Message + "\n" + e.Detail + "\n" + e.Hint
 	}
 	return err.Error()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,8 +120,8 @@ func Print(w io.Writer, direction string) error {
 			fmt.Fprintf(&b, "\n%sINSERT INTO rowcast.schema_version (version_id, is_applied) VALUES (%d, true);\n", m.up, m.version)
 		}
 	case "down":
-		for i := len(all) - 1; i >= 0; i-- {
-			fmt.Fprintf(&b, "\n%s", all[i].down)
+		for _, m := range slices.Backward(all) {
+			fmt.Fprintf(&b, "\n%s", m.down)
 		}
 		b.WriteString("\n" + dropSchema)
 	default:

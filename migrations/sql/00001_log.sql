@@ -87,10 +87,12 @@ CREATE FUNCTION rowcast.is_abandoned(bell bigint, ms bigint) RETURNS boolean LAN
   SELECT bell IS NULL OR ms OPERATOR(pg_catalog.-) pg_catalog.abs(bell) OPERATOR(pg_catalog.>) rowcast.retention_ms()
 $$;
 
--- A promise further ahead than a second is nobody's: a clock was set back.
+-- A promise further ahead than a second is nobody's: a clock was set back. One
+-- of this very millisecond is none either, but a reader that falls asleep (+ 1,
+-- because reader and writer may round a half in different directions).
 CREATE FUNCTION rowcast.must_ring(bell bigint, ms bigint) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT bell OPERATOR(pg_catalog.>=) 0
-     AND NOT (bell OPERATOR(pg_catalog.>=) ms AND bell OPERATOR(pg_catalog.<=) (ms OPERATOR(pg_catalog.+) 1000))
+     AND NOT (bell OPERATOR(pg_catalog.>) (ms OPERATOR(pg_catalog.+) 1) AND bell OPERATOR(pg_catalog.<=) (ms OPERATOR(pg_catalog.+) 1000))
 $$;
 
 -- +goose Down

@@ -65,10 +65,9 @@ BEGIN
       END LOOP;
       RETURN;
     EXCEPTION WHEN lock_not_available THEN
-      SELECT string_agg(DISTINCT coalesce(
+      SELECT string_agg(DISTINCT CASE WHEN l.pid IS NULL THEN 'a prepared transaction' ELSE
                format('pid %s (%s)', l.pid, concat_ws(', ', a.usename, nullif(a.application_name, ''), a.state,
-                                                      'transaction since ' || date_trunc('second', a.xact_start))),
-               'a prepared transaction'), '; ')
+                                                      'transaction since ' || date_trunc('second', a.xact_start))) END, '; ')
         INTO holders
         FROM pg_locks l
         LEFT JOIN pg_stat_activity a ON a.pid = l.pid

@@ -163,10 +163,12 @@ BEGIN
   IF log_bytes <= 0 THEN
     RAISE EXCEPTION 'rowcast.configure: log_bytes must be positive, or NULL for no bound' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  -- Constants in functions: the triggers' plans take them in, and are made
-  -- anew when a function is replaced.
+  -- Constants in functions: the triggers' plans take their values in.
   EXECUTE format(constant, 'retention_ms', format(' SELECT %s::pg_catalog.int8 ', ms));
   EXECUTE format(constant, 'log_bytes', format(' SELECT %s::pg_catalog.int8 ', coalesce(log_bytes::text, 'NULL')));
+  -- A plan is made anew when a function it names changes; what it names are these.
+  ALTER FUNCTION rowcast.slot_of(bigint) PARALLEL SAFE;
+  ALTER FUNCTION rowcast.is_abandoned(bigint, bigint) PARALLEL SAFE;
 END $$;
 -- +goose StatementEnd
 
