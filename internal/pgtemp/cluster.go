@@ -62,7 +62,8 @@ type Cluster struct {
 	options Options
 	account *account
 	log     *slog.Logger
-	server  *server // nil while stopped
+	lock    *os.File // of a temporary folder
+	server  *server  // nil while stopped
 }
 
 // Start makes a cluster and starts it, or takes up the one that is in
@@ -105,8 +106,8 @@ func prepare(o Options) (*Cluster, error) {
 	if c.account, err = unprivileged(); err != nil {
 		return nil, err
 	}
-	if c.dir, err = makeDir(o.Dir); err != nil {
-		return nil, err
+	if err = c.makeDir(); err != nil {
+		return nil, fmt.Errorf("make the cluster's folder: %w", err)
 	}
 	for _, sub := range []string{c.data(), c.run()} {
 		if err := c.account.mkdir(sub); err != nil {
@@ -118,20 +119,23 @@ func prepare(o Options) (*Cluster, error) {
 
 // makeDir makes the cluster's folder. It is open to all, what is in it is not:
 // the server's account must be able to pass.
-func makeDir(dir string) (string, error) {
-	var err error
-	if dir == "" {
-		dir, err = os.MkdirTemp("", "rowcast-pg-")
-		if err == nil {
-			err = os.Chmod(dir, 0o755)
+func (c *Cluster) makeDir() (err error) {
+	if c.options.Dir != "" {
+		if c.dir, err = filepath.Abs(c.options.Dir); err != nil {
+			return err
 		}
-	} else if dir, err = filepath.Abs(dir); err == nil {
-		err = os.MkdirAll(dir, 0o755)
+		return os.MkdirAll(c.dir, 0o755)
 	}
-	if err != nil {
-		return "", fmt.Errorf("make the cluster's folder: %w", err)
+	sweep(os.TempDir())
+	if c.dir, err = os.MkdirTemp("", tempPrefix); err != nil {
+		return err
 	}
-	return dir, nil
+	if !c.options.Keep {
+		if c.lock, err = claim(c.dir); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(c.dir, 0o755)
 }
 
 // create runs initdb. The locale C is the one that every system and version has.
@@ -311,12 +315,13 @@ func (c *Cluster) Close() error {
 	if c.options.Keep {
 		return nil
 	}
-	for _, path := range []string{c.data(), c.run(), c.logPath()} {
+	for _, path := range []string{c.data(), c.run(), c.logPath(), filepath.Join(c.dir, lockName)} {
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("remove the cluster: %w", err)
 		}
 	}
 	_ = os.Remove(c.dir) // fails where someone else keeps things in it
+	_ = c.lock.Close()   // nil, or closed before
 	return nil
 }
 

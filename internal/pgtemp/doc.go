@@ -17,8 +17,9 @@
 //	postgres.log   what the server said
 //
 // Whoever called Start calls Close. A parent that dies without it takes the
-// server along on Linux (the kernel sends the server a fast shutdown); the
-// folder then stays behind.
+// server along on Linux (the kernel sends the server a fast shutdown); a
+// temporary folder then stays until the next Start, which removes those whose
+// lock nobody holds.
 //
 // Postgres refuses to run as root. Called by root, the server and its tools run
 // as the user postgres, or nobody where there is none; that user must be able

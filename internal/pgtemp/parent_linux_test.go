@@ -14,12 +14,12 @@ import (
 	"rowcast/internal/pgtemp/pgtest"
 )
 
-// parentDir tells the test below that it is the parent which dies, and where.
-const parentDir = "ROWCAST_TEST_PARENT_DIR"
+// doomed tells the test below that it is the parent which dies.
+const doomed = "ROWCAST_TEST_DOOMED"
 
 func TestCluster_dies_with_its_parent(t *testing.T) {
-	if dir := os.Getenv(parentDir); dir != "" {
-		c, err := pgtemp.Start(t.Context(), pgtemp.Options{BinDir: pgtest.Versions()[0], Dir: dir, Fast: true})
+	if os.Getenv(doomed) != "" {
+		c, err := pgtemp.Start(t.Context(), pgtemp.Options{BinDir: pgtest.Versions()[0], Fast: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,7 +29,8 @@ func TestCluster_dies_with_its_parent(t *testing.T) {
 
 	t.Parallel()
 	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-	parent.Env = append(os.Environ(), parentDir+"="+openDir(t))
+	temp := openDir(t)
+	parent.Env = append(os.Environ(), doomed+"=yes", "TMPDIR="+temp)
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -43,11 +44,23 @@ func TestCluster_dies_with_its_parent(t *testing.T) {
 		t.Fatalf("the parent said %q: %v", line, err)
 	}
 	pgtest.Connect(t, url)
+	if left := swept(t, temp); left != 1 {
+		t.Errorf("%d folders while the parent lives", left)
+	}
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = parent.Wait() // killed
 
+	awaitRefusal(t, url)
+	if left := swept(t, temp); left != 0 {
+		t.Errorf("%d folders after the parent's end", left)
+	}
+}
+
+// awaitRefusal returns when nobody listens at url.
+func awaitRefusal(t *testing.T, url string) {
+	t.Helper()
 	deadline := time.After(20 * time.Second)
 	ask := time.NewTicker(20 * time.Millisecond)
 	defer ask.Stop()
@@ -65,4 +78,15 @@ func TestCluster_dies_with_its_parent(t *testing.T) {
 			t.Fatal("the server outlives its parent")
 		}
 	}
+}
+
+// swept counts the folders that are left after a sweep.
+func swept(t *testing.T, temp string) int {
+	t.Helper()
+	pgtemp.Sweep(temp)
+	entries, err := os.ReadDir(temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
 }

@@ -1,0 +1,4 @@
+package pgtemp
+
+// Sweep is for the tests.
+var Sweep = sweep
