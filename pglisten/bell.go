@@ -124,7 +124,9 @@ func (b *bell) afterSettling(now time.Time, s sight) order {
 		return order{relay: b.relayDue(now)}
 	}
 	b.state, b.silenced = asleep, false
-	return order{relay: b.owes}
+	o := b.afterAsleep(now, s)
+	o.relay = b.owes
+	return o
 }
 
 func (b *bell) afterAsleep(now time.Time, s sight) order {

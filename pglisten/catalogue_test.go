@@ -107,9 +107,14 @@ func TestSource_follows_ddl(t *testing.T) {
 	if c := next("INSERT INTO news VALUES (3, 'x', 3)"); c.Watch.Columns[1].Name != "words" {
 		t.Errorf("renamed column: %+v", c.Watch)
 	}
+	execute(t, conn, "INSERT INTO news VALUES (5, 'x', 3); ALTER TABLE news DROP words; ALTER TABLE news ADD more text")
+	n++
+	if c := next("INSERT INTO news VALUES (6, 4, 'y')"); c.Watch.Columns[2].Name != "more" {
+		t.Errorf("dropped and added columns: %+v", c.Watch)
+	}
 	old := sink.all()[n-1].Watch.ID
 	execute(t, conn, "SELECT rowcast.unwatch('news'); SELECT rowcast.watch('news', entity => 'story')")
-	if c := next("INSERT INTO news VALUES (4, 'x', 3)"); c.Watch.Entity != "story" || c.Watch.ID == old {
+	if c := next("INSERT INTO news VALUES (4, 3, 'x')"); c.Watch.Entity != "story" || c.Watch.ID == old {
 		t.Errorf("watched again: %+v", c.Watch)
 	}
 }
@@ -146,6 +151,7 @@ func TestSource_reports_drift(t *testing.T) {
 }
 
 func FuzzUnknownKey(f *testing.F) {
+	nothing := func(string) bool { return false }
 	f.Add("a", `{"x":["}\"",2]}`)
 	f.Add(`q"\,`, "text")
 	f.Fuzz(func(t *testing.T, name, value string) {
@@ -159,12 +165,12 @@ func FuzzUnknownKey(f *testing.F) {
 		}
 		row := fmt.Appendf(nil, `{"first":%s,%s:%s,"last":[%s]}`, inner, key, inner, inner)
 		w := &Watch{known: map[string]bool{"first": true, "last": true}}
-		got, found := w.unknownKey(row)
+		got, found := w.unknownKey(row, nothing)
 		if known := w.known[name]; found == known || found && got != name {
 			t.Errorf("%s: %q, %v", row, got, found)
 		}
 		w.known[name] = true
-		if got, found := w.unknownKey(row); found {
+		if got, found := w.unknownKey(row, nothing); found {
 			t.Errorf("%s: %q", row, got)
 		}
 	})

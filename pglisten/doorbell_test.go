@@ -52,6 +52,7 @@ func TestDoorbell_loses_no_wakeup(t *testing.T) {
 		})
 	}
 	writers.Wait()
+	var promises, wakeups uint64
 	for i, sink := range sinks {
 		if !sink.within(patient10s, func() bool { return len(sink.changes()) >= len(committed) }) {
 			t.Errorf("reader %d: %d of %d changes came", i, len(sink.all()), len(committed))
@@ -61,10 +62,12 @@ func TestDoorbell_loses_no_wakeup(t *testing.T) {
 			late = append(late, sink.taken[j].Sub(committed[c.ID]))
 		}
 		slices.Sort(late)
-		t.Logf("reader %d: p50 %v, max %v, %+v", i, late[len(late)/2], late[len(late)-1], sources[i].Stats())
+		stats := sources[i].Stats()
+		t.Logf("reader %d: p50 %v, max %v, %+v", i, late[len(late)/2], late[len(late)-1], stats)
+		promises, wakeups = promises+stats.Promises, wakeups+stats.Wakeups
 	}
-	if s := sources[0].Stats(); s.Promises == 0 || s.Wakeups == 0 {
-		t.Errorf("the readers never promised or never slept: this run proved nothing: %+v", s)
+	if promises == 0 || wakeups == 0 {
+		t.Error("the readers never promised or never slept: this run proved nothing")
 	}
 }
 

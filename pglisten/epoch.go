@@ -16,7 +16,7 @@ import (
 // is and whether anybody looked lately.
 const askState = `SELECT (SELECT e.epoch FROM rowcast.epoch e WHERE e.identity = rowcast.current_identity()),
        (SELECT e.epoch FROM rowcast.epoch e),
-       pg_sequence_last_value('rowcast.doorbell'),
+       coalesce(pg_sequence_last_value('rowcast.doorbell'), 0),
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
        rowcast.retention_ms()`
 
@@ -24,9 +24,8 @@ const askState = `SELECT (SELECT e.epoch FROM rowcast.epoch e WHERE e.identity =
 // and where the log is another one, else from the cursor held.
 func (r *reader) begin(ctx context.Context) error {
 	var epoch, stale *string
-	var doorbell *int64
-	var clock, retention int64
-	err := r.conn.QueryRow(ctx, askState).Scan(&epoch, &stale, &doorbell, &clock, &retention)
+	var h head
+	err := r.conn.QueryRow(ctx, askState).Scan(&epoch, &stale, &h.doorbell, &h.clock, &h.keeps)
 	if err != nil {
 		return fmt.Errorf("read epoch: %w", schemaError(err))
 	}
@@ -43,8 +42,7 @@ func (r *reader) begin(ctx context.Context) error {
 	if err := r.obey(ctx, order{set: setNow, settle: r.s.o.Mode == Doorbell}); err != nil {
 		return err
 	}
-	abandoned := doorbell == nil || clock-max(*doorbell, -*doorbell) > retention
-	if abandoned || epoch == nil {
+	if h.abandoned() || epoch == nil {
 		// Abandoned, writers logged nothing, and whatever began before the
 		// doorbell was set may go on so: its xid is below the new epoch's.
 		return r.newEpoch(ctx, stale)

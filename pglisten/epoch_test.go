@@ -14,19 +14,20 @@ import (
 	"rowcast/internal/pgtemp/pgtest"
 )
 
-// cluster returns an own cluster with the schema in its database postgres.
-func cluster(t *testing.T) *pgtemp.Cluster {
-	t.Helper()
+// What a server of one's own can do to a source.
+func TestSource_server(t *testing.T) {
+	t.Parallel()
 	c := pgtest.Cluster(t, pgtemp.Options{})
 	if err := prepare(t.Context(), c.URL("postgres")); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	t.Run("restart_keeps_the_epoch", func(t *testing.T) { restart(t, c) })
+	t.Run("standby_is_refused", func(t *testing.T) { refuseStandby(t, c) })
+	t.Run("crash_begins_an_epoch", func(t *testing.T) { crash(t, c) })
 }
 
-func TestSource_restart_keeps_the_epoch(t *testing.T) {
-	t.Parallel()
-	c := cluster(t)
+func restart(t *testing.T, c *pgtemp.Cluster) {
+	t.Helper()
 	s, sink := run(t, Options{URL: c.URL("postgres"), Channels: []string{"app"}})
 	execute(t, pgtest.Connect(t, c.URL("postgres")), insertMessage)
 	if err := c.Stop(t.Context(), pgtemp.Fast); err != nil {
@@ -51,9 +52,8 @@ func TestSource_restart_keeps_the_epoch(t *testing.T) {
 	}
 }
 
-func TestSource_crash_begins_an_epoch(t *testing.T) {
-	t.Parallel()
-	c := cluster(t)
+func crash(t *testing.T, c *pgtemp.Cluster) {
+	t.Helper()
 	s, sink := run(t, Options{URL: c.URL("postgres")})
 	first := sink.resets[0]
 	if err := c.Kill(); err != nil {
@@ -72,9 +72,8 @@ func TestSource_crash_begins_an_epoch(t *testing.T) {
 	sink.until(t, "a change", func() bool { return len(sink.changes()) == 1 })
 }
 
-func TestSource_refuses_a_standby(t *testing.T) {
-	t.Parallel()
-	c := cluster(t)
+func refuseStandby(t *testing.T, c *pgtemp.Cluster) {
+	t.Helper()
 	standby, err := c.Standby(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -221,4 +220,25 @@ func TestSource_abandoned(t *testing.T) {
 	if len(killed.resets) != 0 || sink.resets[0].Epoch == epoch {
 		t.Errorf("resets %+v, %+v", killed.resets, sink.resets)
 	}
+}
+
+// The same while a source is connected: its process stood still, or the server's
+// clock leapt.
+func TestSource_abandoned_while_connected(t *testing.T) {
+	t.Parallel()
+	address := pgtest.Database(t)
+	conn := pgtest.Connect(t, address)
+	s, sink := run(t, Options{URL: address, PollInterval: noBackstop})
+	state(t, s, "asleep")
+	execute(t, conn, "SELECT setval('rowcast.doorbell', last_value - 3 * rowcast.retention_ms()) FROM rowcast.doorbell")
+	execute(t, conn, insertMessage) // not logged
+	if err := s.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sink.until(t, "a second Reset", func() bool { return len(sink.resets) == 2 })
+	if first, second := sink.resets[0], sink.resets[1]; second.Epoch == first.Epoch || !second.Restart {
+		t.Errorf("%+v", second)
+	}
+	execute(t, conn, insertMessage)
+	sink.until(t, "a change", func() bool { return len(sink.changes()) == 1 })
 }

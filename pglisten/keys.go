@@ -6,8 +6,9 @@ import (
 )
 
 // unknownKey returns the first key of a JSON object, as row_to_json wrote it,
-// that is no column of the table as the catalogue knows it.
-func (w *Watch) unknownKey(row []byte) (key string, found bool) {
+// that is no column of the table as the catalogue knows it, but for those to be
+// skipped.
+func (w *Watch) unknownKey(row []byte, skip func(key string) bool) (key string, found bool) {
 	for rest := row; ; {
 		var raw []byte
 		if raw, rest = nextKey(rest); raw == nil {
@@ -22,7 +23,9 @@ func (w *Watch) unknownKey(row []byte) (key string, found bool) {
 				continue
 			}
 		}
-		return name, true
+		if !skip(name) {
+			return name, true
+		}
 	}
 }
 

@@ -15,6 +15,9 @@ import (
 // errGap: rotation emptied rows this reader has not read.
 var errGap = errors.New("unread rows were rotated away")
 
+// errAbandoned: the doorbell became too old while we were connected.
+var errAbandoned = errors.New("writers stopped logging: nobody had looked for as long as the log is kept")
+
 // reader is the goroutine of Run and everything it owns. The upper half
 // outlives a connection.
 type reader struct {
@@ -28,7 +31,7 @@ type reader struct {
 	breaks    []handed          // of the batch after cursor, if it broke
 	catalogue *catalogue
 	reported  map[int32]string // the faults sink was told of, by watch
-	stale     map[string]bool  // names the catalogue did not know even after loading it anew
+	stale     map[name]bool    // what the catalogue did not know even after loading it anew
 	failures  int              // sessions in a row that failed
 
 	conn  *pgx.Conn
@@ -91,6 +94,9 @@ func (r *reader) turn(ctx context.Context) error {
 	}
 	answer(askers, nil)
 	r.s.stats.polled(rings)
+	if h.abandoned() {
+		return errAbandoned // this process stood still, or the server's clock leapt
+	}
 	if fresh != nil {
 		if err := r.adopt(ctx, fresh); err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 )
 
 // errUnknownWatch: the log names a watch that the table rowcast.watch no longer
@@ -17,13 +16,12 @@ var errUnknownWatch = errors.New("unknown watch")
 // know was made after it was loaded, so it is loaded anew, once per name: a
 // column may as well have been dropped since.
 func (r *reader) resolve(ctx context.Context, c *Change, id int32) error {
-	name := r.unknown(c, id)
-	if name != "" && !r.stale[name] {
+	if _, found := r.unknown(c, id); found {
 		if err := r.reload(ctx); err != nil {
 			return err
 		}
-		if name = r.unknown(c, id); name != "" {
-			r.stale[name] = true
+		for what, found := r.unknown(c, id); found; what, found = r.unknown(c, id) {
+			r.stale[what] = true
 		}
 	}
 	c.Watch = r.catalogue.watches[id]
@@ -36,18 +34,27 @@ func (r *reader) resolve(ctx context.Context, c *Change, id int32) error {
 	return nil
 }
 
-// unknown names what the catalogue does not know of a change, "" for nothing.
-func (r *reader) unknown(c *Change, id int32) string {
+// name is what a log row may name: a watch, or with a column's name that.
+type name struct {
+	watch  int32
+	column string
+}
+
+// unknown returns something a change names that the catalogue does not know,
+// though it may if it is loaded anew.
+func (r *reader) unknown(c *Change, id int32) (what name, found bool) {
 	w := r.catalogue.watches[id]
 	if w == nil {
-		return strconv.Itoa(int(id))
+		what = name{watch: id}
+		return what, !r.stale[what]
 	}
+	stale := func(key string) bool { return r.stale[name{id, key}] }
 	for _, row := range [][]byte{c.New, c.Old} {
-		if key, found := w.unknownKey(row); found {
-			return strconv.Itoa(int(id)) + "." + key
+		if key, found := w.unknownKey(row, stale); found {
+			return name{id, key}, true
 		}
 	}
-	return ""
+	return name{}, false
 }
 
 // reload loads the catalogue now, over another connection: the reader's own may
@@ -80,7 +87,7 @@ func (r *reader) exchange(fresh *catalogue) {
 			}
 		}
 	}
-	r.catalogue, r.stale = fresh, map[string]bool{}
+	r.catalogue, r.stale = fresh, map[name]bool{}
 }
 
 // adopt takes what the chores loaded and tells of watches that lost what they

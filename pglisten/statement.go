@@ -26,7 +26,8 @@ const (
        pg_current_snapshot()::text,
        ARRAY(SELECT m.snapshot::text FROM rowcast.mark m WHERE pg_snapshot_xmax(m.snapshot) > $2::xid8),
        pg_sequence_last_value('rowcast.doorbell'),
-       (extract(epoch FROM clock_timestamp()) * 1000)::bigint`
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+       rowcast.retention_ms()`
 	rowColumns = `l.id, l.xid, l.watch, l.op, l.flags, l.at,
        l.mutation_id, l.data, l.old, l.changed, l.type, l.topics`
 	// bareColumns leave out whatever can be unreadable.
@@ -40,7 +41,7 @@ const (
 	unseenRunning = ` FROM (SELECT * FROM rowcast.log WHERE xid >= $1::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())
        UNION ALL SELECT * FROM rowcast.log WHERE xid = ANY ($3::xid8[])) l`
 
-	rest = `, count(*) OVER (PARTITION BY l.xid), NULL, NULL, NULL, NULL`
+	rest = `, count(*) OVER (PARTITION BY l.xid), NULL, NULL, NULL, NULL, NULL`
 	tail = ` ORDER BY id NULLS FIRST`
 
 	readHead    = "SELECT " + headColumns + "\nUNION ALL\nSELECT "
@@ -83,6 +84,7 @@ const (
 	colMarks
 	colDoorbell
 	colClock
+	colRetention
 )
 
 // The bits of a log row's flags.
@@ -97,13 +99,18 @@ type head struct {
 	marks    []snapshot.Snapshot
 	doorbell int64 // ms; 0 when never set
 	clock    int64 // ms, the server's
+	keeps    int64 // ms, how long the log is kept
 }
+
+// abandoned reports whether writers took the readers for gone and logged
+// nothing.
+func (h head) abandoned() bool { return h.clock-max(h.doorbell, -h.doorbell) > h.keeps }
 
 func decodeHead(types *pgtype.Map, raw [][]byte) (head, error) {
 	if raw[colID] != nil {
 		return head{}, fmt.Errorf("decode head: a log row came first")
 	}
-	h := head{doorbell: int64Of(raw[colDoorbell]), clock: int64Of(raw[colClock])}
+	h := head{doorbell: int64Of(raw[colDoorbell]), clock: int64Of(raw[colClock]), keeps: int64Of(raw[colRetention])}
 	var err error
 	if h.snapshot, err = snapshot.Parse(string(raw[colSnapshot])); err != nil {
 		return head{}, fmt.Errorf("decode head: %w", err)

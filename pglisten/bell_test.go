@@ -1,0 +1,89 @@
+package pglisten
+
+import (
+	"testing"
+	"time"
+)
+
+// A bell's life, step by step: what it saw, what it wants, where it stands.
+func TestBell(t *testing.T) {
+	t.Parallel()
+	const s = 1_000_000 // the server's clock, ms
+	type step struct {
+		name  string
+		after time.Duration
+		sight sight
+		want  order
+		state bellState
+	}
+	for _, life := range []struct {
+		name  string
+		steps []step
+	}{
+		{"wakes_and_lies_down", []step{
+			{"barrier not passed", 0, sight{clock: s, doorbell: s, xmin: 9}, order{}, settling},
+			{"barrier passed", 0, sight{clock: s, doorbell: s, xmin: 10}, order{}, asleep},
+			{"three rings", 0, sight{rings: 3, found: 3, clock: s, doorbell: s}, order{}, asleep},
+			{"a fourth too late", 51 * time.Millisecond, sight{rings: 1, clock: s, doorbell: s}, order{}, asleep},
+			{"three more", 0, sight{rings: 3, found: 1, clock: s, doorbell: s}, order{set: setPromise, relay: true}, awake},
+			{"found", 20 * time.Millisecond, sight{found: 2, clock: s, doorbell: 500}, order{relay: true}, awake},
+			{"found too soon to relay", time.Millisecond, sight{found: 2, clock: s, doorbell: 500}, order{}, awake},
+			{"nothing, renewal", 250 * time.Millisecond, sight{clock: s, doorbell: 500}, order{set: setPromise, relay: true}, awake},
+			{"nothing", 0, sight{clock: s, doorbell: 500}, order{}, awake},
+			{"nothing", 0, sight{clock: s, doorbell: 500}, order{}, awake},
+			{"nothing", 0, sight{clock: s, doorbell: 500}, order{}, awake},
+			{"nothing", 0, sight{clock: s, doorbell: 500}, order{}, awake},
+			{"nothing for long", 0, sight{clock: s, doorbell: 500}, order{set: setNow, settle: true}, settling},
+			{"found behind the barrier", 20 * time.Millisecond, sight{found: 1, clock: s, doorbell: s, xmin: 9}, order{relay: true}, settling},
+			{"barrier passed, the last relay", 0, sight{found: 1, clock: s, doorbell: s, xmin: 10}, order{relay: true}, asleep},
+			{"old", 0, sight{clock: s + 30_001, doorbell: s}, order{set: setNow}, asleep},
+		}},
+		{"follows_another", []step{
+			{"barrier passed", 0, sight{clock: s, doorbell: s, xmin: 10}, order{}, asleep},
+			{"a promise", 0, sight{clock: s, doorbell: s + 400}, order{}, asleep},
+			{"renewed", 0, sight{clock: s + 300, doorbell: s + 700}, order{}, asleep},
+			{"over", 0, sight{clock: s + 701, doorbell: s + 700}, order{settle: true}, settling},
+			{"barrier passed", 0, sight{clock: s + 702, doorbell: s + 700, xmin: 10}, order{}, asleep},
+			{"nobody's promise", 0, sight{clock: s, doorbell: s + 1001}, order{}, asleep},
+		}},
+		{"follows_another_while_settling", []step{
+			{"a promise", 0, sight{clock: s, doorbell: s + 400, xmin: 9}, order{}, settling},
+			{"over, and the barrier passed", 0, sight{clock: s + 401, doorbell: s + 400, xmin: 10}, order{settle: true}, settling},
+		}},
+	} {
+		t.Run(life.name, func(t *testing.T) {
+			t.Parallel()
+			now := time.Unix(0, 0)
+			b := bell{tempo: defaultTempo(), backstop: DefaultBackstop}
+			b.done(now, order{set: setNow, settle: true}, 0, 10)
+			for _, step := range life.steps {
+				now = now.Add(step.after)
+				got := b.after(now, step.sight)
+				if got != step.want {
+					t.Fatalf("%s: wants %+v", step.name, got)
+				}
+				b.done(now, got, 500, 10)
+				if b.state != step.state {
+					t.Fatalf("%s: %v", step.name, b.state)
+				}
+			}
+		})
+	}
+}
+
+func TestBell_polling(t *testing.T) {
+	t.Parallel()
+	b := bell{tempo: defaultTempo(), backstop: DefaultPollInterval, state: polling}
+	now := time.Unix(0, 0)
+	for _, step := range []struct {
+		doorbell int64
+		want     order
+	}{{-40_000, order{}}, {40_000, order{set: setNow}}, {-9_999, order{set: setNow}}} {
+		if got := b.after(now, sight{clock: 40_000, doorbell: step.doorbell, rings: 9}); got != step.want {
+			t.Errorf("%d: wants %+v", step.doorbell, got)
+		}
+	}
+	if d := b.next(now).Sub(now); d != DefaultPollInterval {
+		t.Errorf("next poll in %v", d)
+	}
+}
