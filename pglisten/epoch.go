@@ -48,8 +48,7 @@ func (r *reader) begin(ctx context.Context) error {
 		return r.newEpoch(ctx, stale)
 	}
 	if !r.began || *epoch != r.epoch {
-		r.epoch = *epoch
-		return r.load(ctx)
+		return r.load(ctx, *epoch)
 	}
 	return r.lost(ctx)
 }
@@ -57,16 +56,17 @@ func (r *reader) begin(ctx context.Context) error {
 // newEpoch begins where the log holds nothing that clients could go on from. Of
 // several instances that call the same epoch stale, one makes the new one.
 func (r *reader) newEpoch(ctx context.Context, stale *string) error {
-	err := r.conn.QueryRow(ctx, "SELECT epoch FROM rowcast.new_epoch($1)", stale).Scan(&r.epoch)
+	var epoch string
+	err := r.conn.QueryRow(ctx, "SELECT epoch FROM rowcast.new_epoch($1)", stale).Scan(&epoch)
 	if err != nil {
 		return fmt.Errorf("begin epoch: %w", err)
 	}
-	r.s.log.Info("new epoch", "epoch", r.epoch)
+	r.s.log.Info("new epoch", "epoch", epoch)
 	first, err := r.ripe(ctx)
 	if err != nil {
 		return err
 	}
-	return r.reset(ctx, Reset{Snapshot: first, Floor: first})
+	return r.reset(ctx, Reset{Epoch: epoch, Snapshot: first, Floor: first})
 }
 
 // askRipe looks for a transaction of this database that is older than the epoch.
@@ -106,12 +106,12 @@ func (r *reader) ripe(ctx context.Context) (snapshot.Snapshot, error) {
 
 // reset hands a Reset on and begins from it.
 func (r *reader) reset(ctx context.Context, reset Reset) error {
-	reset.Epoch, reset.Restart = r.epoch, r.began
+	reset.Restart = r.began
 	if err := r.sink.Reset(context.WithoutCancel(ctx), reset); err != nil {
 		return &sinkError{err}
 	}
 	r.began, r.since = true, time.Now()
-	r.cursor, r.breaks = reset.Snapshot, nil
+	r.epoch, r.cursor, r.breaks = reset.Epoch, reset.Snapshot, nil
 	r.s.stats.at(r.epoch, r.cursor)
 	r.s.stats.edit(func(s *Stats) { s.Resets++ })
 	return nil
@@ -128,12 +128,12 @@ func (r *reader) lost(ctx context.Context) error {
 	return nil
 }
 
-// load begins from what the log still holds.
+// load begins from what the log still holds of an epoch.
 //
 // Its floor: every row from some xid X0 on is in the history, so a cursor that
 // has seen all below X0 can be answered. What was running at S0 below X0 comes
 // later by itself. Rows that rotation removed are below its marks.
-func (r *reader) load(ctx context.Context) error {
+func (r *reader) load(ctx context.Context, epoch string) error {
 	if _, err := r.ripe(ctx); err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (r *reader) load(ctx context.Context) error {
 		floor = floor.Join(m)
 	}
 	resumeHistory(history, s0)
-	return r.reset(ctx, Reset{Snapshot: s0, Floor: floor, History: history})
+	return r.reset(ctx, Reset{Epoch: epoch, Snapshot: s0, Floor: floor, History: history})
 }
 
 // resumeHistory gives each change, in id order, the largest snapshot that sees

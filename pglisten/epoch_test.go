@@ -231,10 +231,17 @@ func TestSource_abandoned_while_connected(t *testing.T) {
 	s, sink := run(t, Options{URL: address, PollInterval: noBackstop})
 	state(t, s, "asleep")
 	execute(t, conn, "SELECT setval('rowcast.doorbell', last_value - 3 * rowcast.retention_ms()) FROM rowcast.doorbell")
-	execute(t, conn, insertMessage) // not logged
+	tx := begin(t, pgtest.Connect(t, address))
+	execute(t, tx, insertMessage) // not logged
 	if err := s.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	// The connection breaks while the new epoch waits for that transaction.
+	eventually(t, "the new epoch", func() bool { return ask[string](t, conn, "SELECT epoch FROM rowcast.epoch") != sink.resets[0].Epoch })
+	connects := s.Stats().Connects
+	execute(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rowcast'")
+	eventually(t, "the next connection", func() bool { return s.Stats().Connects > connects })
+	commit(t, tx)
 	sink.until(t, "a second Reset", func() bool { return len(sink.resets) == 2 })
 	if first, second := sink.resets[0], sink.resets[1]; second.Epoch == first.Epoch || !second.Restart {
 		t.Errorf("%+v", second)

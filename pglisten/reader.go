@@ -86,7 +86,7 @@ func (r *reader) turn(ctx context.Context) error {
 	if errors.Is(err, errGap) {
 		r.s.log.Error("log rows were rotated away before they were read: every client refetches")
 		r.s.stats.gap()
-		err = r.load(ctx)
+		err = r.load(ctx, r.epoch)
 	}
 	if err != nil {
 		r.s.mail.giveBack(askers)
