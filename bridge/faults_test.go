@@ -41,7 +41,8 @@ func TestFaults(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			cluster := pgtest.Cluster(t, pgtemp.Options{Fast: true})
+			// What was committed must outlive the kill.
+			cluster := pgtest.Cluster(t, pgtemp.Options{Fast: true, Settings: map[string]string{"synchronous_commit": "on"}})
 			url := cluster.URL("postgres")
 			if err := migrations.Up(t.Context(), url, migrations.Options{}); err != nil {
 				t.Fatal(err)
