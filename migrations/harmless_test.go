@@ -231,14 +231,11 @@ func TestHarmless_huge_rows(t *testing.T) {
 			d.logged(`I1 {"id":1,"topic_id":"7"}`)
 			d.app.exec("INSERT INTO n VALUES (2, repeat('7', 200000000))")
 			d.logged(`I1 {"id":2,"topic_id":"` + strings.Repeat("7", 1000) + `"}`)
-			for _, l := range []string{"statement", "row"} {
-				level(l)
-				d.app.exec("UPDATE n SET b = '" + l + "' WHERE id = 1")
-				d.logged(`U3 {"id":1,"topic_id":"7"} < {"id":1,"topic_id":"7"} b`)
-			}
+			d.app.exec("DELETE FROM n WHERE id = 2")
+			d.logged(`D1 {"id":2,"topic_id":"` + strings.Repeat("7", 1000) + `"}`)
+			d.app.exec("UPDATE n SET b = 'row' WHERE id = 1")
+			d.logged(`U3 {"id":1,"topic_id":"7"} < {"id":1,"topic_id":"7"} b`)
 			if i > 0 {
-				d.app.exec("DELETE FROM n")
-				d.logged(`D1 {"id":1,"topic_id":"7"}`, `D1 {"id":2,"topic_id":"`+strings.Repeat("7", 1000)+`"}`)
 				return
 			}
 			// A row that is over 1 GB cannot be made one value any more. It comes to be by UPDATEs.

@@ -450,6 +450,8 @@ func TestRotate_is_seen_with_its_mark(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		d.admin.exec("SELECT rowcast.configure('30 days')")
+		put := "BEGIN; DELETE FROM rowcast.mark; INSERT INTO rowcast.log (xid, slot, watch, op, at) VALUES (pg_current_xact_id(), " + d.slotOf(2) + ", 9, 'I', now()); COMMIT"
+		d.admin.exec(put)
 		failed := make(chan error, 1)
 		reader := d.session(t, "postgres")
 		go func() {
@@ -466,8 +468,6 @@ func TestRotate_is_seen_with_its_mark(t *testing.T) {
 			}
 			failed <- nil
 		}()
-		put := "BEGIN; DELETE FROM rowcast.mark; INSERT INTO rowcast.log (xid, slot, watch, op, at) VALUES (pg_current_xact_id(), " + d.slotOf(2) + ", 9, 'I', now()); COMMIT"
-		d.admin.exec(strings.Replace(put, "DELETE FROM rowcast.mark", "SELECT 1", 1))
 		for range 100 {
 			d.admin.until("rotated", "SELECT rowcast.rotate(pg_current_snapshot())")
 			d.admin.exec(put)
