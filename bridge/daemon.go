@@ -105,6 +105,7 @@ type Daemon struct {
 func New(o Options) *Daemon {
 	o = o.withDefaults()
 	d := &Daemon{o: o, log: o.Logger}
+	o.Source.Channels = nil
 	for _, ch := range o.Channels {
 		o.Source.Channels = append(o.Source.Channels, ch.Name)
 	}
@@ -125,7 +126,7 @@ func New(o Options) *Daemon {
 }
 
 // Run brings the daemon up, serves until ctx ends, and takes it down again
-// within Options.ShutdownTimeout. The error is what kept it from coming up, or
+// within Options.ShutdownTimeout. It is called once. The error is what kept it from coming up, or
 // what broke; nil after an orderly end.
 func (d *Daemon) Run(ctx context.Context) error {
 	s := newStack(d.log)

@@ -238,6 +238,9 @@ func TestValidate(t *testing.T) {
 		{"a format", func(c *Config) { c.Log.Format = "xml" }, "log.format: must be one of text, json"},
 		{"no time to spread", func(c *Config) { c.Shutdown.Spread = time.Minute }, "shutdown.timeout: must be longer"},
 		{"a channel", func(c *Config) { c.Channels = []Channel{{"orders", "order_changed", []string{"order_{id}"}}} }, ""},
+		{"a channel without a listener", func(c *Config) {
+			c.Capture.Mode, c.Channels = "poll", []Channel{{"orders", "order_changed", []string{"orders"}}}
+		}, `channels: nobody listens with capture.mode poll (got "orders")`},
 		{
 			"an empty channel", func(c *Config) { c.Channels = []Channel{{}} },
 			"channels[0].name: must be the name of a NOTIFY channel (got \"\")\n" +

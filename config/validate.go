@@ -40,6 +40,9 @@ func (c Config) Validate() error {
 	f.oneOf("capture.mode", c.Capture.Mode, "doorbell", "poll")
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "text", "json", "")
+	if c.Capture.Mode == "poll" && len(c.Channels) > 0 {
+		f.add("channels", "nobody listens with capture.mode poll", c.Channels[0].Name)
+	}
 	for i, ch := range c.Channels {
 		f.channel(fmt.Sprintf("channels[%d]", i), ch)
 	}

@@ -36,7 +36,13 @@ func newMigrateUp() *cobra.Command {
 	}
 	var o migrations.Options
 	cmd.Flags().StringVar(&o.Owner, "owner", "", "the `role` that owns it; made NOLOGIN if it does not exist (default: who migrates)")
-	return migrate(cmd, func(ctx context.Context, url string) error { return migrations.Up(ctx, url, o) })
+	return migrate(cmd, func(ctx context.Context, url string) error {
+		if err := migrations.Up(ctx, url, o); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "the schema rowcast is up to date")
+		return err
+	})
 }
 
 func newMigrateDown() *cobra.Command {
@@ -45,7 +51,13 @@ func newMigrateDown() *cobra.Command {
 		Short: "Remove the schema, the watches and all that belongs to them",
 		Args:  cobra.NoArgs,
 	}
-	return migrate(cmd, func(ctx context.Context, url string) error { return migrations.Down(ctx, url, migrations.Options{}) })
+	return migrate(cmd, func(ctx context.Context, url string) error {
+		if err := migrations.Down(ctx, url, migrations.Options{}); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "the schema rowcast is removed")
+		return err
+	})
 }
 
 func newMigrateStatus() *cobra.Command {

@@ -78,7 +78,11 @@ func newUnwatch() *cobra.Command {
 	database := databaseURL(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return connected(cmd.Context(), database, func(conn *pgx.Conn) error {
-			return migrations.Unwatch(cmd.Context(), conn, args[0])
+			err := migrations.Unwatch(cmd.Context(), conn, args[0])
+			if err == nil {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), "no longer watching", args[0])
+			}
+			return err
 		})
 	}
 	return cmd
