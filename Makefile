@@ -14,7 +14,7 @@ help:
 
 demo: ## try it: a throw-away Postgres, the daemon and a page
 	@scripts/install-missing postgres
-	go run ./cmd/rowcast dev
+	@go build -o bin/rowcast ./cmd/rowcast && exec bin/rowcast dev
 
 test: lint ## everything that must be green, on three majors of Postgres
 	@scripts/install-missing postgres cc npm
@@ -25,7 +25,7 @@ lint: $(LINT) ## read the code for faults and for imports against the map
 
 bench: ## measure this machine: latency, fan-out, what a write costs
 	@scripts/install-missing postgres
-	go run ./cmd/rowcast bench
+	@go build -o bin/rowcast ./cmd/rowcast && exec bin/rowcast bench
 
 build: ## bin/rowcast, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/rowcast ./cmd/rowcast
