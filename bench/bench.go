@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -164,9 +165,8 @@ func (c *cluster) listen(ctx context.Context, channel string) (<-chan time.Time,
 	return arrived, nil
 }
 
-// startDaemon runs a daemon on the cluster, as serve does, until close.
+// startDaemon runs a daemon on the cluster, as serve does, until ctx ends.
 func (c *cluster) startDaemon(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
 	ready := make(chan string, 1)
 	ended := make(chan error, 1)
 	d := bridge.New(bridge.Options{
@@ -176,16 +176,11 @@ func (c *cluster) startDaemon(ctx context.Context) error {
 		ShutdownTimeout: 5 * time.Second,
 		Ready:           func(public, _ net.Addr) { ready <- public.String() },
 	})
-	go func() { ended <- d.Run(ctx) }()
-	c.cleanup(func() {
-		cancel()
-		_ = <-ended // what it ended with was told by start, or by the samples
-	})
+	c.group.Go(func() { ended <- d.Run(ctx) })
 	select {
 	case c.daemonAddr = <-ready:
 		return nil
 	case err := <-ended:
-		ended <- err // for the cleanup
-		return fmt.Errorf("start daemon: %w", err)
+		return fmt.Errorf("start daemon: %w", cmp.Or(err, ctx.Err()))
 	}
 }
