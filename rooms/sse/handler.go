@@ -97,11 +97,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		wishes.Since = &last // from a browser that comes back: newer than the URL's
 	}
-	if refused := h.gate.Enter(); refused != nil {
-		h.later(w, jitter(h.o.Retry), refused)
-		return
-	}
-	defer h.gate.Leave()
 	h.stream(w, r, rooms.JoinRequest{Topics: wishes.Topics, Since: wishes.Since})
 }
 
@@ -109,17 +104,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request, join rooms.JoinRequest) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: rooms.Stream})
-	if err != nil {
-		h.later(w, rand.N(h.o.Spread), draining)
-		return
-	}
-	defer sub.Close(errGone)
 	joining, hurry := context.WithCancel(ctx)
 	defer hurry()
-	s := &stream{sub: sub, out: newOutput(w, h.o.WriteTimeout), hurry: hurry, cancel: cancel}
-	if !h.begin(s) {
-		h.later(w, rand.N(h.o.Spread), draining)
+	s := &stream{out: newOutput(w, h.o.WriteTimeout), hurry: hurry, cancel: cancel}
+	if refused := h.begin(s); refused != nil {
+		h.later(s.out, refused)
 		return
 	}
 	defer h.end(s)
@@ -130,11 +119,11 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, join rooms.Join
 		// must not come back without a cursor.
 		first = h.hub.Cursor()
 	}
-	switch err := sub.Join(joining, join); {
+	switch err := s.sub.Join(joining, join); {
 	case errors.Is(err, rooms.ErrUnavailable):
-		h.later(w, jitter(h.o.Retry), away)
-	case err != nil && errors.Is(sub.Err(), errDrain):
-		h.later(w, rand.N(h.o.Spread), draining)
+		h.later(s.out, away)
+	case err != nil && errors.Is(s.sub.Err(), errDrain):
+		h.later(s.out, draining)
 	case err == nil:
 		head(w)
 		err = s.run(ctx, block(jitter(h.o.Retry), only(first)))
@@ -154,10 +143,14 @@ func refuse(w http.ResponseWriter, status int, why *auth.Refusal) {
 
 // later answers a client that is to come back: any status but 200 would end its
 // EventSource.
-func (h *Handler) later(w http.ResponseWriter, after time.Duration, why *auth.Refusal) {
-	head(w)
+func (h *Handler) later(out *output, why *auth.Refusal) {
+	after := jitter(h.o.Retry)
+	if why == draining {
+		after = rand.N(h.o.Spread)
+	}
+	head(out.w)
 	f := rooms.Frame{Kind: rooms.Control, Data: rooms.ErrorFrame(nil, why.Code, why.Message)}
-	_ = newOutput(w, h.o.WriteTimeout).write(block(after, f))
+	_ = out.write(block(after, f))
 }
 
 // head sends the head of an event stream.
@@ -172,20 +165,32 @@ func head(w http.ResponseWriter) {
 // one and a half.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
-// begin counts the stream in, unless none may begin any more.
-func (h *Handler) begin(s *stream) bool {
+// begin gives the stream its place and counts it in, or says why not now.
+func (h *Handler) begin(s *stream) *auth.Refusal {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down {
-		return false
+		return draining
 	}
+	if refused := h.gate.Enter(); refused != nil {
+		return refused
+	}
+	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: rooms.Stream})
+	if err != nil { // the hub is closed
+		h.gate.Leave()
+		return draining
+	}
+	s.sub = sub
 	h.running.Add(1)
 	h.streams[s] = struct{}{}
-	return true
+	return nil
 }
 
-// end counts the stream out.
+// end gives the stream's place back and counts it out: last, for Shutdown waits
+// for it.
 func (h *Handler) end(s *stream) {
+	s.sub.Close(errGone)
+	h.gate.Leave()
 	h.mu.Lock()
 	delete(h.streams, s)
 	h.mu.Unlock()

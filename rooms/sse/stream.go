@@ -19,6 +19,9 @@ type stream struct {
 	cancel context.CancelFunc // ends the stream
 }
 
+// keptBlock is the most memory that a stream keeps from one batch to the next.
+const keptBlock = 16 << 10
+
 // run writes b, and then what the hub has for the client until there is no more.
 func (s *stream) run(ctx context.Context, b []byte) error {
 	var frames []rooms.Frame
@@ -31,7 +34,9 @@ func (s *stream) run(ctx context.Context, b []byte) error {
 		if err != nil {
 			return err
 		}
-		b = b[:0]
+		if b = b[:0]; cap(b) > keptBlock {
+			b = nil
+		}
 		for _, f := range frames {
 			b = appendFrame(b, f)
 		}
