@@ -55,6 +55,14 @@ func TestQuiet(t *testing.T) {
 			f.pass(time.Minute)
 			f.want(s, "1")
 		}},
+		"a_large_buffer_is_not_kept": {Options{}, func(t *testing.T, f *fixture) {
+			s := f.member("a")
+			time.AfterFunc(time.Second, func() { f.publish(1, "a") })
+			frames, err := s.Next(t.Context(), make([]Frame, 0, 2*keptQueue))
+			if err != nil || len(frames) != 1 || cap(frames) > keptQueue {
+				t.Errorf("%d frames in memory for %d, %v", len(frames), cap(frames), err)
+			}
+		}},
 		"a_short_history_makes_pings_come_sooner": {Options{HistoryBytes: 10 * 300}, func(t *testing.T, f *fixture) {
 			s := f.subscribe(Library)
 			for range 40 { // the history spans ten of these seconds

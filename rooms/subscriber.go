@@ -136,6 +136,9 @@ func (s *Subscriber) Next(ctx context.Context, buf []Frame) ([]Frame, error) {
 		if err != nil || len(frames) > 0 {
 			return frames, err
 		}
+		if cap(buf) > keptQueue {
+			buf = nil // a burst's, not to be kept through the silence
+		}
 		select {
 		case <-s.wake:
 		case <-ctx.Done():
