@@ -112,15 +112,19 @@ func (s *socket) send(frames []rooms.Frame) error {
 	*pooled = batch
 
 	s.turn <- struct{}{}
-	err := net.ErrClosed
-	if !s.isClosing() {
+	closing := s.isClosing()
+	var err error
+	if !closing {
 		err = s.write(batch)
 	}
 	<-s.turn
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.flush() // the close frame too, if it came while the turn was taken
 	}
-	return s.flush()
+	if err == nil && closing {
+		err = net.ErrClosed
+	}
+	return err
 }
 
 // flush writes the control frames that wait, unless somebody else has the

@@ -161,6 +161,32 @@ func TestSocket_turn(t *testing.T) {
 	})
 }
 
+// TestSocket_closing: a close frame goes out though the next writer had the turn
+// before it.
+func TestSocket_closing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, client := pipeSocket(t)
+		s.turn <- struct{}{} // somebody writes
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			if err := s.send([]rooms.Frame{text("late")}); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("after the close frame: %v", err)
+			}
+		})
+		synctest.Wait()
+		if _, err := s.Write([]byte("\x88\x00")); err != nil {
+			t.Fatal(err)
+		}
+		<-s.turn
+		_ = client.SetReadDeadline(time.Now().Add(time.Second))
+		if op, _, err := readFrame(client); op != 0x88 || err != nil {
+			t.Errorf("%#x, %v", op, err)
+		}
+		sending.Wait()
+	})
+}
+
 // TestSocket_stall: only a peer that takes nothing at all is stuck.
 func TestSocket_stall(t *testing.T) {
 	t.Parallel()
