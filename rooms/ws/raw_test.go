@@ -269,6 +269,26 @@ func TestRefused(t *testing.T) {
 			out.expectClose(closeRateLimited)
 		})
 	})
+	t.Run("and will not go", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t)
+			c := w.raw(t)
+			_ = c.conn.SetDeadline(time.Time{})
+			c.plainUpgrade("/ws")
+			c.expectClose(closeViolation)
+			begin := time.Now()
+			// The head of a frame without end, which then comes in drops.
+			c.write([]byte{0x82, 0x80 | 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+			for w.handler.Stats().Sessions > 0 {
+				if time.Since(begin) > 2*closeWait {
+					t.Fatal("the session does not end")
+				}
+				_, _ = c.conn.Write([]byte{0})
+				<-time.After(time.Second)
+			}
+		})
+	})
 	t.Run("the database is away", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t, func(r *rooms.Options, _ *auth.Options, _ *Options) {

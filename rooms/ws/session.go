@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -103,10 +104,15 @@ func (s *session) end(cause error) {
 	}
 }
 
-// hangUp closes the connection as the cause demands. The library waits up to 5 s
-// for the client's close frame. A stuck socket may hold half a frame: nothing may
-// follow it.
+// closeWait bounds the close handshake. The library means to wait 5 s for the
+// client's close frame, but waits on for as long as the payload of a frame drips.
+const closeWait = 10 * time.Second
+
+// hangUp closes the connection as the cause demands. A stuck socket may hold half
+// a frame: nothing may follow it.
 func (s *session) hangUp() {
+	limit := time.AfterFunc(closeWait, func() { _ = s.socket.Close() })
+	defer limit.Stop()
 	if code := closeCode(s.sub.Err()); code != 0 && code != closeStuck {
 		_ = s.conn.Close(code, "")
 	}
