@@ -39,7 +39,7 @@ func (s *session) read(ctx context.Context) error {
 		select {
 		case s.owed <- struct{}{}:
 		case <-ctx.Done():
-			return errGone
+			return s.sub.Err() // run has said goodbye
 		}
 		if err := s.take(ctx, data); err != nil {
 			return err

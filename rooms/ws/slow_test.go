@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -304,6 +305,30 @@ func TestShutdown(t *testing.T) {
 			}
 			c.expect("$bye")
 			c.expectClose(websocket.StatusServiceRestart)
+		})
+	})
+	t.Run("while more wait than are read", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t, func(r *rooms.Options, _ *auth.Options, _ *Options) { r.Refresh = refreshAfter(nil) })
+			c := w.raw(t)
+			c.upgrade()
+			ahead := masked(0x81, fmt.Sprintf(`{"type":"join","topics":["a"],"since":%q}`, cursor(w.xid+5)))
+			more := bytes.Repeat(masked(0x81, `{"type":"join","topics":["a"]}`), maxOwed+1) // $bye counts as an answer
+			c.write(join(ahead, more))
+			var stopping sync.WaitGroup
+			stopping.Go(func() {
+				if err := w.handler.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+			if _, data := c.read(); !strings.Contains(string(data), "$bye") {
+				t.Fatalf("%s", data)
+			}
+			synctest.Wait() // the reader has ended
+			c.expectClose(websocket.StatusServiceRestart)
+			_ = c.conn.Close()
+			stopping.Wait()
 		})
 	})
 	t.Run("while a URL's join waits", func(t *testing.T) {
