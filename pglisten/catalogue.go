@@ -59,6 +59,7 @@ type watchRow struct {
 	Topics      []string
 	Exclude     []string
 	Only        []string // NULL: all
+	AsText      []string // logged as text: their own cast to json may raise
 	IncludeOld  bool
 	Unchanged   bool
 	Derive      []byte
@@ -69,11 +70,11 @@ type watchRow struct {
 const askEpoch = `SELECT coalesce((SELECT e.epoch FROM rowcast.epoch e WHERE e.identity = rowcast.current_identity()), '')`
 
 const askWatches = `SELECT w.id, coalesce(c.oid, 0), coalesce(n.nspname, ''), coalesce(c.relname, ''), w.entity,
-       w.topic_column, w.topics, w.exclude, w.columns, w.include_old, w.unchanged, w.derive,
+       w.topic_column, w.topics, w.exclude, w.columns, w.as_text, w.include_old, w.unchanged, w.derive,
        ARRAY(SELECT a.attname
                FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
                JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-              WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY k.place),
+              WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place),
        CASE WHEN w.ended IS NULL THEN rowcast.state_of(w.id) END
   FROM rowcast.watch w
   LEFT JOIN pg_class c ON c.oid = w.source
@@ -87,7 +88,7 @@ func loadWatches(ctx context.Context, tx pgx.Tx) ([]watchRow, error) {
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (w watchRow, err error) {
 		err = row.Scan(&w.ID, &w.OID, &w.Schema, &w.Table, &w.Entity, &w.TopicColumn, &w.Topics, &w.Exclude,
-			&w.Only, &w.IncludeOld, &w.Unchanged, &w.Derive, &w.Key, &w.State)
+			&w.Only, &w.AsText, &w.IncludeOld, &w.Unchanged, &w.Derive, &w.Key, &w.State)
 		return w, err
 	})
 }
@@ -108,7 +109,11 @@ func (c *catalogue) add(row watchRow, types *types) error {
 	for _, column := range types.columns[row.OID] {
 		w.known[column.name] = true
 		if row.captures(column) {
-			w.Columns = append(w.Columns, types.column(column))
+			made := types.column(column)
+			if slices.Contains(row.AsText, column.name) {
+				made.Type = &Type{Name: made.Type.Name}
+			}
+			w.Columns = append(w.Columns, made)
 		}
 	}
 	c.watches[w.ID] = w

@@ -55,6 +55,30 @@ SELECT rowcast.watch('odd', 'i2', exclude => '{secret}', entity => 'odd', derive
 	}
 }
 
+// What only rides along in the key's index is no key; what has somebody's own
+// cast to json comes from the triggers as text.
+func TestCatalogue_included_and_cast_columns(t *testing.T) {
+	t.Parallel()
+	conn := pgtest.Connect(t, pgtest.Database(t))
+	execute(t, conn, `
+CREATE TYPE tag AS ENUM ('a');
+CREATE FUNCTION tag_json(tag) RETURNS json LANGUAGE sql AS $$ SELECT '"b"'::json $$;
+CREATE CAST (tag AS json) WITH FUNCTION tag_json(tag);
+CREATE TABLE riders (id int, note text, tags tag[], PRIMARY KEY (id) INCLUDE (note));
+SELECT rowcast.watch('riders')`)
+	c, err := loadCatalogue(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := watchOf(t, c, "riders")
+	if !slices.Equal(w.Key, []string{"id"}) {
+		t.Errorf("key %q", w.Key)
+	}
+	if got := describe(w.Columns[2].Type); got != "text" {
+		t.Errorf("tags: %s", got)
+	}
+}
+
 func watchOf(t *testing.T, c *catalogue, table string) *Watch {
 	t.Helper()
 	for _, w := range c.watches {
