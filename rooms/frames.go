@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// Revoked is the code of a $left the client did not ask for. It is no error.
-const Revoked Code = "revoked"
-
 // Denial says why a topic was not joined.
 type Denial struct {
 	Code    Code   `json:"code"`
@@ -19,7 +16,6 @@ type Welcome struct {
 	Session   string
 	Heartbeat time.Duration
 	Topics    int    // the most topics of one connection
-	Schema    string // fingerprint of the event types; "" leaves it out
 	Cursor    string
 }
 
@@ -48,23 +44,13 @@ func WelcomeFrame(w Welcome) []byte {
 		Protocol  string `json:"protocol"`
 		Heartbeat int64  `json:"heartbeat_ms"`
 		Limits    limits `json:"limits"`
-		Schema    string `json:"schema,omitempty"`
 		Cursor    string `json:"cursor"`
-	}{w.Session, "rowcast.v1", millis(w.Heartbeat), limits{w.Topics}, w.Schema, w.Cursor})
+	}{w.Session, "rowcast.v1", millis(w.Heartbeat), limits{w.Topics}, w.Cursor})
 }
 
-// AuthedFrame answers an auth. expires 0: the token does not expire.
-func AuthedFrame(ref json.RawMessage, expires time.Duration) []byte {
-	return control("$authed", ref, struct {
-		Expires int64 `json:"expires_in_ms,omitempty"`
-	}{millis(expires)})
-}
-
-// TokenExpiringFrame asks for a fresh token.
-func TokenExpiringFrame(in time.Duration) []byte {
-	return control("$token_expiring", nil, struct {
-		In int64 `json:"in_ms"`
-	}{millis(in)})
+// AuthedFrame answers an auth.
+func AuthedFrame(ref json.RawMessage) []byte {
+	return control("$authed", ref, struct{}{})
 }
 
 // JoinedFrame answers a join.
@@ -78,13 +64,11 @@ func JoinedFrame(ref json.RawMessage, j Joined) []byte {
 	}{list(j.Topics), j.Denied, j.Replayed, j.Recovered, j.Cursor})
 }
 
-// LeftFrame answers a leave, or (with Revoked, without ref) tells that the
-// topics were taken away.
-func LeftFrame(ref json.RawMessage, topics []string, code Code) []byte {
+// LeftFrame answers a leave.
+func LeftFrame(ref json.RawMessage, topics []string) []byte {
 	return control("$left", ref, struct {
 		Topics []string `json:"topics"`
-		Code   Code     `json:"code,omitempty"`
-	}{list(topics), code})
+	}{list(topics)})
 }
 
 // ErrorFrame reports a fault of a client's frame or of its connection.

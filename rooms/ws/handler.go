@@ -35,7 +35,6 @@ type Options struct {
 	Heartbeat    time.Duration // silence before a ping; default rooms.DefaultHeartbeat
 	WriteTimeout time.Duration // a socket that accepts no byte for so long is closed; default 10 s
 	Spread       time.Duration // clients come back within it after Shutdown; default 5 s
-	Schema       string        // fingerprint of the event types, for $welcome; "" for none
 	Logger       *slog.Logger  // default: none
 }
 
@@ -138,7 +137,6 @@ func (h *Handler) greet(ctx context.Context, s *session, query string) {
 		Session:   s.id,
 		Heartbeat: h.o.Heartbeat,
 		Topics:    h.gate.Limits().Topics,
-		Schema:    h.o.Schema,
 		Cursor:    h.hub.Cursor(),
 	}))
 }

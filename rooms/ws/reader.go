@@ -92,7 +92,7 @@ func (s *session) take(ctx context.Context, data []byte) error {
 	case "ping":
 		return s.sub.Control(rooms.PongFrame(r.Ref, now))
 	case "auth":
-		return s.sub.Control(rooms.AuthedFrame(r.Ref, 0))
+		return s.sub.Control(rooms.AuthedFrame(r.Ref))
 	case "join":
 		if !s.joins.Take(now) {
 			return s.complain(&s.hurried, now, r.Ref, rooms.RateLimited, "over limits.joins_per_second")
@@ -105,7 +105,7 @@ func (s *session) take(ctx context.Context, data []byte) error {
 // serve answers a join or a leave. It fails only when the session ends.
 func (s *session) serve(ctx context.Context, r request) {
 	if r.Type == "leave" {
-		_ = s.sub.Control(rooms.LeftFrame(r.Ref, s.sub.Leave(r.Topics), ""))
+		_ = s.sub.Control(rooms.LeftFrame(r.Ref, s.sub.Leave(r.Topics)))
 		return
 	}
 	topics, denied := s.gate.Topics(r.Topics, s.sub.Topics())
