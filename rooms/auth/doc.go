@@ -25,6 +25,7 @@
 // others their place.
 //
 // Every Refusal names the setting that refused. What Check refuses is one log
-// line, what Enter refuses only counts: a storm must not fill the log. A Gate is safe for use by many goroutines and starts none; a Bucket
-// belongs to one. The package never imports pgx, websocket or the daemon.
+// line, what Enter refuses only counts: a storm must not fill the log. A Gate is
+// safe for use by many goroutines and starts none; a Bucket belongs to one. The
+// package never imports pgx, websocket or the daemon.
 package auth

@@ -68,7 +68,7 @@ func New(o Options) *Gate {
 		l.JoinsPerSecond = DefaultJoinsPerSecond
 	}
 	if len(o.Origins) == 0 && loopback(o.Addr) {
-		o.Origins = []string{"http://localhost:*", "http://127.0.0.1:*"}
+		o.Origins = []string{"http://localhost", "http://localhost:*", "http://127.0.0.1", "http://127.0.0.1:*"}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

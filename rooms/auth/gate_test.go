@@ -37,6 +37,7 @@ func TestGate_origin(t *testing.T) {
 		{"same origin by another loopback name", "[::1]:8080", "http://[::1]:8080", local, true},
 		{"localhost, any port", "127.0.0.1:8080", "http://localhost:5173", local, true},
 		{"127.0.0.1, any port", "localhost:8080", "http://127.0.0.1:3000", local, true},
+		{"localhost, the default port", "127.0.0.1:8080", "http://localhost", local, true},
 		{"localhost over https is not in the defaults", "127.0.0.1:8080", "https://localhost:5173", local, false},
 		{"a name that only begins like localhost", "127.0.0.1:8080", "http://localhost.evil.example", local, false},
 		{"a foreign page", "127.0.0.1:8080", "http://evil.example", local, false},
