@@ -15,7 +15,7 @@ type Denial struct {
 type Welcome struct {
 	Session   string
 	Heartbeat time.Duration
-	Topics    int    // the most topics of one connection
+	Topics    int // the most topics of one connection
 	Cursor    string
 }
 
