@@ -117,7 +117,7 @@ func (s *Subscriber) join(r JoinRequest, since *snapshot.Cursor) error {
 }
 
 // enqueueSpan queues a join's replay, or its answer when there is nothing to
-// replay.
+// look through.
 func (s *Subscriber) enqueueSpan(sp *span) {
 	if frames, ended := s.replay(nil, sp, 0); ended {
 		s.enqueueAll(frames)

@@ -157,8 +157,9 @@ func (s *Subscriber) drain(buf []Frame, locked bool) (_ []Frame, more bool) {
 		default:
 			buf, ended = s.replay(buf, e.span, budget)
 		}
-		if !ended {
-			break // a piece is full
+		if !ended { // a piece is full
+			s.rouse()
+			break
 		}
 		for _, f := range buf[before:] {
 			budget -= len(f.Data)

@@ -12,7 +12,7 @@ import (
 // an endless queue would hold there. Without a join it catches up with what
 // overflowed; with one it is that join's replay, and its answer.
 type span struct {
-	next   uint64 // the first item that is for the subscriber and was not sent
+	next   uint64 // the first item that was not looked at
 	to     uint64 // the last item; MaxUint64 while the span is open: to the newest
 	cursor string // resumes after the span's last item; set when it is not open
 	told   bool   // a $resync before it covers it
@@ -35,9 +35,13 @@ func (r *replay) wants(e *entry) bool {
 	return e.XID != 0 && (r.since == nil || !r.since.Visible(e.XID))
 }
 
+// lookBytes is what an entry takes of a piece's budget for being looked at: a
+// cursor that has seen nearly all must not hold the locks until all is found.
+const lookBytes = 64
+
 // replay appends what the span still holds to buf, up to budget bytes or a
-// little more, and reports whether the span came to its end. Both locks are
-// held.
+// little more, and reports whether the span came to its end: if not, there may
+// be nothing to send yet. Both locks are held.
 func (s *Subscriber) replay(buf []Frame, sp *span, budget int) (_ []Frame, ended bool) {
 	switch h := &s.hub.history; {
 	case sp.told:
@@ -54,12 +58,13 @@ func (s *Subscriber) replay(buf []Frame, sp *span, budget int) (_ []Frame, ended
 	s.given = s.hub.now()
 	trails := s.trails(sp)
 	for e := trails.next(); e != nil && e.seq <= sp.to; e = trails.next() {
-		if sp.join != nil && !sp.join.wants(e) {
-			continue
-		}
 		if budget <= 0 {
 			sp.next = e.seq
 			return buf, false
+		}
+		budget -= lookBytes
+		if sp.join != nil && !sp.join.wants(e) {
+			continue
 		}
 		before := len(buf)
 		buf = s.appendEntry(buf, e, sp.join)

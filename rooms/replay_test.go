@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"errors"
 	"testing"
 
 	"rowcast/internal/snapshot"
@@ -120,6 +121,21 @@ func TestReplay(t *testing.T) {
 			f.hub.sweep()
 			if st := f.hub.Stats(); st.HistoryItems != 0 || st.HistoryBytes != 0 || len(f.hub.history.topics) != 0 {
 				t.Errorf("stats %+v, topics %v", st, f.hub.history.topics)
+			}
+		},
+		"what_was_seen_is_passed_over_in_pieces": func(t *testing.T, f *fixture) {
+			f.publish(3000, "a")
+			s, over := f.subscribe(Library), errors.New("over")
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(3000, 1))})
+			s.Finish(nil, over)
+			for _, want := range []string{"1", "joined(a replayed=1 recovered=true)"} {
+				frames, err := s.Next(t.Context(), nil)
+				if err != nil || len(frames) != 1 || word(t, frames[0]) != want {
+					t.Fatalf("got %d frames, %v, want %s", len(frames), err, want)
+				}
+			}
+			if _, err := s.Next(t.Context(), nil); !errors.Is(err, over) {
+				t.Errorf("end: %v", err)
 			}
 		},
 		"another_epoch_is_foreign": func(_ *testing.T, f *fixture) {

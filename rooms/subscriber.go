@@ -147,7 +147,8 @@ func (s *Subscriber) Next(ctx context.Context, buf []Frame) ([]Frame, error) {
 	}
 }
 
-// take returns what waits: nothing and no error when nothing does.
+// take returns what waits: nothing and no error when nothing does, or when a
+// span was not looked through yet; then wake says to go on.
 func (s *Subscriber) take(buf []Frame) ([]Frame, error) {
 	s.mu.Lock()
 	buf, more := s.drain(buf, false)
@@ -164,10 +165,10 @@ func (s *Subscriber) take(buf []Frame) ([]Frame, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	buf, _ = s.drain(buf, true)
-	if len(buf) == 0 {
-		return nil, s.err
+	if len(s.queue) > 0 || len(buf) > 0 {
+		return buf, nil
 	}
-	return buf, nil
+	return nil, s.err
 }
 
 // Finish leaves all topics and lets Next return what waits, then the frame
