@@ -126,6 +126,11 @@ func TestLoad(t *testing.T) {
 			want: func(c *Config) { c.Database.URL = "postgres://a" },
 		},
 		{
+			name: "DATABASE_URL over file", file: "# a.yaml\ndatabase: {url: 'postgres://c'}\n",
+			env:  map[string]string{"DATABASE_URL": "postgres://a"},
+			want: func(c *Config) { c.Database.URL = "postgres://a" },
+		},
+		{
 			name: "ROWCAST_DATABASE_URL is nearer", env: map[string]string{"DATABASE_URL": "postgres://a", "ROWCAST_DATABASE_URL": "postgres://b"},
 			want: func(c *Config) { c.Database.URL = "postgres://b" },
 		},
@@ -186,6 +191,7 @@ colour: red
 http: {adr: ':1', addr: ':2'}
 history: {age: 600, bytes: 1.5GB}
 limits: {connections: many}
+database: {url: ['postgres://u:s3cret@h/db']}
 channels:
 - {name: a, typ: b}
 `)
@@ -195,6 +201,7 @@ channels:
 		`http.adr: unknown key`,
 		`ROWCAST_AUTH_JWT_SECRET: unknown variable`,
 		`ROWCAST_HTTP_ADRR: unknown variable`,
+		`database.url: must be a text (got "xxxxx")`,
 		`history.bytes: must be a size such as 64KB or 1GB (got "1.5GB")`,
 		`history.age: must be a duration with its unit, such as 10s or 5m (got "600")`,
 		`limits.connections: must be a whole number (got "many")`,
@@ -228,7 +235,9 @@ func TestValidate(t *testing.T) {
 		{"everybody, by accident", func(c *Config) { c.HTTP.Addr = ":8080" }, "http.addr: others can reach it"},
 		{"everybody, as told", func(c *Config) { c.HTTP.Addr, c.Auth.Mode = "0.0.0.0:8080", "none" }, ""},
 		{"a later version", func(c *Config) { c.Auth.Mode = "jwt" }, `auth.mode: is not supported by this version, which knows only none (got "jwt")`},
-		{"half of TLS", func(c *Config) { c.HTTP.TLS.Cert = "c" }, `http.tls: open c: no such file or directory (got "c, ")`},
+		{"TLS without files", func(c *Config) { c.HTTP.TLS.Cert, c.HTTP.TLS.Key = "c", "k" }, `http.tls: open c: no such file or directory (got "c, k")`},
+		{"TLS without a key", func(c *Config) { c.HTTP.TLS.Cert = "c" }, `http.tls.key: is missing beside http.tls.cert`},
+		{"TLS without a certificate", func(c *Config) { c.HTTP.TLS.Key = "k" }, `http.tls.cert: is missing beside http.tls.key`},
 		{"a queue without room", func(c *Config) { c.Limits.QueueBytes = 300 << 10 }, `limits.queue_bytes: must be at least twice limits.event_bytes (got "300KB")`},
 		{"below zero", func(c *Config) { c.Limits.Connections = -1 }, `limits.connections: must be at least 0 (got "-1")`},
 		{"no heartbeat", func(c *Config) { c.Heartbeat.Interval = 0 }, `heartbeat.interval: must be at least 100ms (got "0s")`},

@@ -75,7 +75,11 @@ func Load(file string, flags *pflag.FlagSet) (Config, error) {
 	faults = append(faults, strayVariables(all)...)
 	for _, k := range all {
 		if err := v.UnmarshalKey(k.name, k.value.Addr().Interface(), decoding); err != nil {
-			faults.add(k.name, "must be "+k.wants(), v.Get(k.name))
+			got := v.Get(k.name)
+			if k.name == "database.url" { // there may be a password in it, wherever
+				got = hidden
+			}
+			faults.add(k.name, "must be "+k.wants(), got)
 		}
 	}
 	return c, faults.err()

@@ -75,9 +75,19 @@ func (f *Faults) endpoints(c Config) {
 			f.add("http.allowed_origins", "must not hold an empty pattern", origin)
 		}
 	}
-	if c.HTTP.TLS.Cert != "" || c.HTTP.TLS.Key != "" {
-		if _, err := tls.LoadX509KeyPair(c.HTTP.TLS.Cert, c.HTTP.TLS.Key); err != nil {
-			f.add("http.tls", err.Error(), c.HTTP.TLS.Cert+", "+c.HTTP.TLS.Key)
+	f.tls(c.HTTP.TLS.Cert, c.HTTP.TLS.Key)
+}
+
+func (f *Faults) tls(cert, key string) {
+	switch {
+	case cert == "" && key == "":
+	case key == "":
+		f.add("http.tls.key", "is missing beside http.tls.cert", key)
+	case cert == "":
+		f.add("http.tls.cert", "is missing beside http.tls.key", cert)
+	default:
+		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+			f.add("http.tls", err.Error(), cert+", "+key)
 		}
 	}
 }
