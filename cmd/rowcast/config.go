@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 )
 
@@ -20,10 +22,19 @@ func newConfig() *cobra.Command {
 			return err
 		}
 		if *check {
-			return c.Validate()
+			return errors.Join(c.Validate(), readable(c.Database.URL))
 		}
 		_, err = fmt.Fprint(cmd.OutOrStdout(), c)
 		return err
 	}
 	return cmd
+}
+
+// readable says what is wrong with the text of the database's address; config
+// knows nothing of Postgres.
+func readable(url string) error {
+	if _, err := pgx.ParseConfig(url); err != nil {
+		return fmt.Errorf("database.url: %w", err)
+	}
+	return nil
 }

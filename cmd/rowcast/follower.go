@@ -175,7 +175,7 @@ func (f *follower) welcomed(c control) error {
 		if why.Code == "unavailable" {
 			return err
 		}
-		if len(c.Denied) == len(f.topics) {
+		if len(c.Topics) == 0 {
 			return finalError{err}
 		}
 		f.notice(err.Error())

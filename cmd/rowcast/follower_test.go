@@ -88,7 +88,7 @@ func TestFollowerIsDenied(t *testing.T) {
 	if err := f.welcomed(c); err != nil || f.cursor != "x" {
 		t.Errorf("one of two denied: %v, cursor %q", err, f.cursor)
 	}
-	f.topics = []string{"b"}
+	f.topics, c.Topics = []string{"b", "b"}, nil
 	if err := f.welcomed(c); err == nil || !strings.Contains(err.Error(), `join "b": no (forbidden)`) {
 		t.Errorf("all denied: %v", err)
 	}

@@ -233,3 +233,12 @@ func field(t *testing.T, line, name string) string {
 	text, _ := object[name].(string)
 	return text
 }
+
+// pgx tries each address with and without TLS, and says the same twice.
+func TestConnectMessage(t *testing.T) {
+	t.Parallel()
+	got := connectMessage("failed to connect to `user=u`: lookup h: no such host\n\tlookup h: no such host\n\th:5432: refused\n")
+	if want := "failed to connect to `user=u`: lookup h: no such host h:5432: refused (see database.url)"; got != want {
+		t.Errorf("got %s", got)
+	}
+}

@@ -90,7 +90,9 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func connectMessage(message string) string {
 	var parts []string
 	for line := range strings.Lines(message) {
-		if line = strings.TrimSpace(line); !slices.Contains(parts, line) {
+		line = strings.TrimSpace(line)
+		said := slices.ContainsFunc(parts, func(part string) bool { return strings.HasSuffix(part, line) })
+		if !said {
 			parts = append(parts, line)
 		}
 	}

@@ -60,6 +60,8 @@ func TestStartUpFailures(t *testing.T) {
 		{"bad value", []string{"DATABASE_URL=" + url, "serve", "--history.bytes=much"}, exitUsage, "history.bytes: must be a size"},
 		{"open to all", []string{"DATABASE_URL=" + url, "serve", "--http.addr=:0"}, exitUsage, "auth.mode"},
 		{"no file", []string{"serve", "--config=nowhere.yaml"}, exitUsage, "--config: open nowhere.yaml"},
+		{"no url, only checked", []string{"DATABASE_URL=nonsense", "config", "--check"}, exitUsage, "database.url: cannot parse"},
+		{"another protocol", []string{"tail", "topic_7", "--url=ftp://localhost"}, exitUsage, "--url: must be an address"},
 		{"unknown flag", []string{"serve", "--bogus"}, exitUsage, `unknown flag: --bogus (see "rowcast serve --help")`},
 		{"unknown command", []string{"serv"}, exitUsage, `unknown command "serv"`},
 		{"too much", []string{"serve", "now"}, exitUsage, "now"},

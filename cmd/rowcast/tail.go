@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ missed, a line with $resync says so.`,
 // endpoint completes an address without a path.
 func endpoint(address string) (string, error) {
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || !slices.Contains([]string{"ws", "wss", "http", "https"}, u.Scheme) {
 		return "", usageError(fmt.Sprintf("--url: must be an address such as ws://127.0.0.1:8080/ws (got %q)", address))
 	}
 	if u.Path == "" || u.Path == "/" {
