@@ -7,6 +7,10 @@ LINT := .cache/golangci-lint/$(LINT_VERSION)/golangci-lint
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo none)
 
+# Of the tests' order and of the randomized ones; another each time.
+ROWCAST_TEST_SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+export ROWCAST_TEST_SEED := $(ROWCAST_TEST_SEED)
+
 .PHONY: help demo test lint bench build
 
 help:
@@ -18,7 +22,8 @@ demo: ## try it: a throw-away Postgres, the daemon and a page
 
 test: lint ## everything that must be green, on three majors of Postgres
 	@scripts/install-missing postgres cc npm
-	bins="$$(scripts/test-postgres.mjs)" && ROWCAST_TEST_PG="$$bins" go test -race -shuffle=on ./...
+	@bins="$$(scripts/test-postgres.mjs)" && echo "seed $(ROWCAST_TEST_SEED) (to repeat: make test ROWCAST_TEST_SEED=$(ROWCAST_TEST_SEED))" && \
+	ROWCAST_TEST_PG="$$bins" go test -race -shuffle=$(ROWCAST_TEST_SEED) ./...
 
 lint: $(LINT) ## read the code for faults and for imports against the map
 	$(LINT) run

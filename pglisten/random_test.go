@@ -6,7 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -18,8 +20,16 @@ import (
 
 var (
 	long = flag.Duration("long", 3*time.Second, "how long each randomized test runs")
-	seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of the randomized tests")
+	seed = flag.Uint64("seed", defaultSeed(), "of the randomized tests")
 )
+
+// defaultSeed is the one that make test has printed, or a new one.
+func defaultSeed() uint64 {
+	if given, err := strconv.ParseUint(os.Getenv("ROWCAST_TEST_SEED"), 10, 64); err == nil {
+		return given
+	}
+	return uint64(time.Now().UnixNano())
+}
 
 // Many writers, savepoints, rollbacks, a long-open transaction, three readers:
 // nothing lost, nothing twice, each row's changes in order, and every resume
