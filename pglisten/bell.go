@@ -2,7 +2,7 @@ package pglisten
 
 import "time"
 
-// tempo holds the reader's times.
+// tempo holds a source's times.
 type tempo struct {
 	wakeups int           // this many wake-ups …
 	within  time.Duration // … within this time are fast: promise
@@ -13,6 +13,7 @@ type tempo struct {
 	settle  time.Duration // the longest step while settling
 	relay   time.Duration // the shortest time between two relays
 	age     time.Duration // an older doorbell is set to now again
+	inspect time.Duration // between two looks at the watched tables
 }
 
 func defaultTempo() tempo {
@@ -21,6 +22,7 @@ func defaultTempo() tempo {
 		promise: 500 * time.Millisecond, renew: 250 * time.Millisecond,
 		step: 5 * time.Millisecond, quiet: 6, settle: 100 * time.Millisecond,
 		relay: 15 * time.Millisecond, age: 30 * time.Second,
+		inspect: 10 * time.Second,
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 )
 
 const (
-	choreInterval  = 10 * time.Second
 	rotateInterval = time.Minute
 	rotateTimeout  = 30 * time.Second
 )
@@ -30,7 +29,7 @@ func newChores(s *Source) *chores {
 
 // run works until ctx is done. What fails is tried again at the next tick.
 func (c *chores) run(ctx context.Context) {
-	tick := time.NewTicker(choreInterval)
+	tick := time.NewTicker(c.s.tempo.inspect)
 	defer tick.Stop()
 	defer c.aside.close(ctx)
 	for {

@@ -42,15 +42,20 @@ func (r *reader) begin(ctx context.Context) error {
 	if err := r.obey(ctx, order{set: setNow, settle: r.s.o.Mode == Doorbell}); err != nil {
 		return err
 	}
-	if h.abandoned() || epoch == nil {
+	switch {
+	case h.abandoned() || epoch == nil:
 		// Abandoned, writers logged nothing, and whatever began before the
 		// doorbell was set may go on so: its xid is below the new epoch's.
-		return r.newEpoch(ctx, stale)
+		err = r.newEpoch(ctx, stale)
+	case !r.began || *epoch != r.epoch:
+		err = r.load(ctx, *epoch)
+	default:
+		err = r.lost(ctx)
 	}
-	if !r.began || *epoch != r.epoch {
-		return r.load(ctx, *epoch)
+	if err != nil {
+		return err
 	}
-	return r.lost(ctx)
+	return r.report(ctx)
 }
 
 // newEpoch begins where the log holds nothing that clients could go on from. Of

@@ -32,7 +32,7 @@ type reader struct {
 	catalogue *catalogue
 	reported  map[int32]string // the faults sink was told of, by watch
 	stale     map[name]bool    // what the catalogue did not know even after loading it anew
-	failures  int              // sessions in a row that failed
+	failures  int              // in a row, since sink was last up to date
 
 	conn  *pgx.Conn
 	inbox inbox
@@ -50,9 +50,9 @@ type inbox struct {
 	notices []Notification
 }
 
-// session works one connection until it fails or ctx is done. ready is called
-// when sink is up to date for the first time.
-func (r *reader) session(ctx context.Context, ready func()) error {
+// session works one connection until it fails or ctx is done. begun is called
+// whenever sink is up to date.
+func (r *reader) session(ctx context.Context, begun func()) error {
 	if err := r.connect(ctx); err != nil {
 		return err
 	}
@@ -64,7 +64,8 @@ func (r *reader) session(ctx context.Context, ready func()) error {
 		if err := r.turn(ctx); err != nil {
 			return err
 		}
-		ready()
+		r.failures = 0
+		begun()
 		if err := r.wait(ctx, r.bell.next(time.Now())); err != nil {
 			return err
 		}

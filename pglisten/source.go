@@ -110,14 +110,11 @@ func (s *Source) Run(ctx context.Context, sink Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	for attempt := 0; ; attempt++ {
-		err := r.session(ctx, func() {
-			attempt = 0
-			if !r.began {
-				r.began = true
-				chores.Go(func() { newChores(s).run(ctx) })
-			}
-		})
+	begun := sync.OnceFunc(func() {
+		chores.Go(func() { newChores(s).run(ctx) })
+	})
+	for {
+		err := r.session(ctx, begun)
 		s.stats.connected(false)
 		var taking *sinkError
 		switch {
@@ -128,9 +125,9 @@ func (s *Source) Run(ctx context.Context, sink Sink) error {
 		case !r.began:
 			return err
 		}
-		delay := backoff(attempt)
-		s.log.Warn("reader disconnected", "err", err, "attempt", attempt+1, "delay", delay)
-		r.failures = attempt + 1
+		delay := backoff(r.failures)
+		r.failures++
+		s.log.Warn("reader disconnected", "err", err, "attempt", r.failures, "delay", delay)
 		if !pause(ctx, delay) {
 			return nil
 		}

@@ -63,6 +63,24 @@ func TestSource_fails_fast(t *testing.T) {
 	}
 }
 
+// The second goroutine of Run is at work: the figures that only it finds come.
+func TestSource_looks_after_the_watches(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	s, sink := New(Options{URL: url}), newRecord()
+	s.tempo.inspect = 50 * time.Millisecond
+	start(t, s, sink)
+	state(t, s, "asleep")
+	if n := s.Stats().Watches; n != 2 {
+		t.Errorf("%d watches", n)
+	}
+	execute(t, pgtest.Connect(t, url), "ALTER TABLE messages DISABLE TRIGGER ALL")
+	sink.until(t, "the loss", func() bool { return len(sink.losses) == 1 })
+	if n := s.Stats().Drifted; n != 1 {
+		t.Errorf("%d watches drifted", n)
+	}
+}
+
 // failing refuses what it is asked to.
 type failing struct {
 	*record
