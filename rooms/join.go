@@ -18,18 +18,22 @@ type JoinRequest struct {
 	Denied   map[string]Denial
 	Since    *string        // a cursor, as the client sent it
 	Lookback *time.Duration // never together with Since; clamped to Options.Lookback
+	Asked    time.Time      // when the client did; zero: now
 }
 
 // Join makes the subscriber a member of the topics and queues what the client
 // is told, in its exact place between the events: the replay it asked for,
 // $joined (Library only), $resync for what could not be replayed.
 //
-// It waits only for a cursor from an instance that is ahead, at most
-// Options.JoinWait; then the topics are denied as unavailable, and at the other
-// levels, which have no $joined, nothing is joined and ErrUnavailable returned.
-// Joins of one subscriber are answered one after the other. The error is
-// otherwise that of ctx, or Err of a closed subscriber.
+// It waits only for a cursor from an instance that is ahead, and no longer than
+// Options.JoinWait after the client asked; then the topics are denied as
+// unavailable, and at the other levels, which have no $joined, nothing is joined
+// and ErrUnavailable returned. Joins of one subscriber are answered one after the
+// other. The error is otherwise that of ctx, or Err of a closed subscriber.
 func (s *Subscriber) Join(ctx context.Context, r JoinRequest) error {
+	if r.Asked.IsZero() {
+		r.Asked = time.Now()
+	}
 	select {
 	case s.joining <- struct{}{}:
 		defer func() { <-s.joining }()
@@ -43,7 +47,7 @@ func (s *Subscriber) Join(ctx context.Context, r JoinRequest) error {
 		}
 	}
 	if since != nil && s.hub.ahead(*since) {
-		if err := s.hub.refresh(ctx); err != nil {
+		if err := s.hub.refresh(ctx, r.Asked.Add(s.hub.o.JoinWait)); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

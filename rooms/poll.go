@@ -1,6 +1,9 @@
 package rooms
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // poll is one call of Options.Refresh.
 type poll struct {
@@ -11,11 +14,11 @@ type poll struct {
 
 // refresh has the log read once more. Those who ask at the same time share a
 // reading; one that began before they asked may have come too early for them.
-func (h *Hub) refresh(ctx context.Context) error {
+func (h *Hub) refresh(ctx context.Context, deadline time.Time) error {
 	if h.o.Refresh == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.o.JoinWait)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	for {
 		h.polls.Lock()

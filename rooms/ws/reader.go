@@ -85,6 +85,7 @@ func (s *session) fault(err error) error {
 func (s *session) take(ctx context.Context, data []byte) error {
 	now := time.Now()
 	r, err := parseRequest(data)
+	r.asked = now
 	if err != nil {
 		return s.complain(&s.bad, now, r.Ref, rooms.BadFrame, err.Error())
 	}
@@ -115,6 +116,7 @@ func (s *session) serve(ctx context.Context, r request) {
 		Denied:   denied,
 		Since:    r.Since,
 		Lookback: r.lookback(),
+		Asked:    r.asked,
 	})
 }
 

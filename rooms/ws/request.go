@@ -28,6 +28,7 @@ type request struct {
 	Topics     []string        `json:"topics"`
 	Since      *string         `json:"since"`
 	LookbackMS *float64        `json:"lookback_ms"`
+	asked      time.Time       // when it was read
 }
 
 // parseRequest reads a frame. On an error, whose words are meant for the client,

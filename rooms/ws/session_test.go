@@ -378,3 +378,25 @@ func TestJoin_order(t *testing.T) {
 		}
 	})
 }
+
+// TestJoin_away: joins behind one that waits for the database do not each wait
+// anew.
+func TestJoin_away(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t, func(r *rooms.Options, _ *auth.Options, _ *Options) { r.Refresh = refreshAfter(nil) })
+		c := w.library(t)
+		begin := time.Now()
+		for _, topic := range []string{"a", "b", "c"} {
+			c.send(`{"type":"join","topics":[%q],"since":%q}`, topic, cursor(w.xid+5))
+		}
+		for _, topic := range []string{"a", "b", "c"} {
+			if f := c.expect("$joined"); f.Payload.Denied[topic].Code != rooms.Unavailable {
+				t.Fatal(f.raw)
+			}
+		}
+		if d := time.Since(begin); d != rooms.DefaultJoinWait {
+			t.Errorf("waited %v", d)
+		}
+	})
+}
