@@ -156,13 +156,18 @@ func (c *cluster) listen(ctx context.Context, channel string) (<-chan time.Time,
 			if _, err := conn.WaitForNotification(ctx); err != nil {
 				return
 			}
-			select {
-			case arrived <- time.Now():
-			default: // nobody waits for this one
-			}
+			note(arrived)
 		}
 	})
 	return arrived, nil
+}
+
+// note tells that something came just now; it never waits.
+func note(arrived chan<- time.Time) {
+	select {
+	case arrived <- time.Now():
+	default: // nobody waits for this one
+	}
 }
 
 // startDaemon runs a daemon on the cluster, as serve does, until ctx ends.

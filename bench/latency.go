@@ -201,7 +201,7 @@ func (c *cluster) receive(ctx context.Context, url string) (<-chan time.Time, er
 			if _, _, err := ws.Read(ctx); err != nil {
 				return
 			}
-			arrived <- time.Now()
+			note(arrived)
 		}
 	})
 	return arrived, nil
