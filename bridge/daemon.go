@@ -43,7 +43,7 @@ type Options struct {
 
 	Source   pglisten.Options // its Channels are those of Channels
 	Hub      rooms.Options    // its Refresh is the Source's
-	Gate     auth.Options     // its Addr is HTTPAddr
+	Gate     auth.Options     // its Addr is HTTPAddr; Chosen, where others can reach that
 	WS       ws.Options
 	SSE      sse.Options
 	Channels []Channel
@@ -126,8 +126,8 @@ func New(o Options) *Daemon {
 }
 
 // Run brings the daemon up, serves until ctx ends, and takes it down again
-// within Options.ShutdownTimeout. It is called once. The error is what kept it from coming up, or
-// what broke; nil after an orderly end.
+// within Options.ShutdownTimeout. It is called once. The error is what kept it
+// from coming up, or what broke; nil after an orderly end.
 func (d *Daemon) Run(ctx context.Context) error {
 	s := newStack(d.log)
 	err := d.up(ctx, s)
@@ -159,6 +159,9 @@ func (d *Daemon) up(ctx context.Context, s *stack) error {
 		return err
 	}
 	s.push("http", public.close)
+	if !d.o.Gate.Chosen && !loopback(public.listener.Addr()) {
+		return fmt.Errorf("http.addr: others can reach %v, and auth.mode is not chosen", public.listener.Addr())
+	}
 	if err := d.check(ctx); err != nil {
 		return err
 	}
@@ -181,6 +184,12 @@ func (d *Daemon) up(ctx context.Context, s *stack) error {
 	d.log.Info("ready", "http", address(public.listener.Addr()), "admin", address(admin))
 	d.o.Ready(public.listener.Addr(), admin)
 	return nil
+}
+
+// loopback reports whether only this machine can reach the address.
+func loopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 func address(a net.Addr) string {

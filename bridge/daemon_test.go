@@ -379,6 +379,7 @@ func TestStartFails(t *testing.T) {
 	}{
 		"port_taken":       {Options{HTTPAddr: taken.Addr().String(), Source: pglisten.Options{URL: url}}, "http.addr: "},
 		"admin_port_taken": {Options{AdminAddr: taken.Addr().String(), Source: pglisten.Options{URL: url}}, "admin.addr: "},
+		"open_to_all":      {Options{HTTPAddr: ":0", Source: pglisten.Options{URL: url}}, "auth.mode is not chosen"},
 		"no_schema":        {Options{HTTPAddr: "127.0.0.1:0", Source: pglisten.Options{URL: bare}}, "rowcast migrate up"},
 		"no_database":      {Options{HTTPAddr: "127.0.0.1:0", Source: pglisten.Options{URL: strings.Replace(url, "?", "x?", 1)}}, "does not exist"},
 		"no_url":           {Options{HTTPAddr: "127.0.0.1:0", Source: pglisten.Options{URL: "postgres://%"}}, "parse"},
