@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -419,6 +420,8 @@ func TestAdmin(t *testing.T) {
 	c := dial(t, d.http, "topics=messages")
 	exec(t, conn, `INSERT INTO messages (topic_id) VALUES (7)`)
 	c.want("message_created")
+	exec(t, conn, `BEGIN; SELECT rowcast.bulk('messages'); INSERT INTO messages (topic_id) VALUES (7); COMMIT`)
+	c.want("$resync")
 	for path, want := range map[string]string{
 		"/healthz": "ok", "/readyz": "ok", "/debug/pprof/cmdline": "bridge",
 		"/metrics": "rowcast_source_connected 1",
@@ -429,10 +432,16 @@ func TestAdmin(t *testing.T) {
 		}
 	}
 	_, body := get(t, "http://"+d.admin+"/metrics")
-	for _, want := range []string{"rowcast_events_total 1", "rowcast_deliveries_total 1", "rowcast_connections 1", "rowcast_ws_sessions 1", "go_goroutines"} {
+	for _, want := range []string{
+		"rowcast_events_total 1", "rowcast_deliveries_total 2", "rowcast_connections 1", "rowcast_ws_sessions 1", "go_goroutines",
+		`rowcast_resyncs_total{reason="bulk"} 1`, `rowcast_resyncs_total{reason="cursor_expired"} 0`, "rowcast_resyncs_made_total 1",
+	} {
 		if !strings.Contains(body, "\n"+want) {
 			t.Errorf("metrics lack %q", want)
 		}
+	}
+	if n := len(regexp.MustCompile(`(?m)^rowcast_source_state\{.* 1$`).FindAllString(body, -1)); n != 1 {
+		t.Errorf("the source is in %d states", n)
 	}
 	if code, _ := get(t, "http://"+d.http+"/metrics"); code != http.StatusNotFound {
 		t.Errorf("clients see the metrics: %d", code)

@@ -50,10 +50,20 @@ func counter(name, help string, value func(f *figures) float64) metric {
 	return metric{prometheus.NewDesc("rowcast_"+name+"_total", help, nil, nil), prometheus.CounterValue, value}
 }
 
+// sourceStates are the values of pglisten's Stats.State.
+var sourceStates = []string{"settling", "asleep", "awake", "polling"}
+
+// reasons are all those of a $resync.
+var reasons = []rooms.Reason{
+	rooms.CursorExpired, rooms.CursorForeign, rooms.HistoryGap, rooms.SlowConsumer,
+	rooms.SourceGap, rooms.Truncated, rooms.Bulk, rooms.Poison,
+}
+
 // collector reads the parts when it is asked; nothing is counted twice.
 type collector struct {
 	read    func() figures
 	metrics []metric
+	state   *prometheus.Desc
 	resyncs *prometheus.Desc
 	closed  *prometheus.Desc
 }
@@ -62,6 +72,7 @@ func newCollector(read func() figures) *collector {
 	return &collector{
 		read:    read,
 		metrics: append(sourceMetrics(), clientMetrics()...),
+		state:   prometheus.NewDesc("rowcast_source_state", "1 for the state of the log's reader, which has none while not connected.", []string{"state"}, nil),
 		resyncs: prometheus.NewDesc("rowcast_resyncs_total", "Clients told to refetch, by reason.", []string{"reason"}, nil),
 		closed:  prometheus.NewDesc("rowcast_ws_closed_total", "WebSocket connections ended, by our close code; 0: without one.", []string{"code"}, nil),
 	}
@@ -91,6 +102,7 @@ func sourceMetrics() []metric {
 		counter("source_gaps", "Times that unread changes were gone.", func(f *figures) float64 { return float64(f.source.Gaps) }),
 		counter("source_rotations", "Slots of the log emptied by this instance.", func(f *figures) float64 { return float64(f.source.Rotated) }),
 		counter("events", "Events made.", func(f *figures) float64 { return float64(f.counts.events.Load()) }),
+		counter("resyncs_made", "Resyncs made where there was no event to send.", func(f *figures) float64 { return float64(f.counts.resyncs.Load()) }),
 		counter("events_truncated", "Events over limits.event_bytes.", func(f *figures) float64 { return float64(f.counts.truncated.Load()) }),
 		counter("changes_poisoned", "Changes that nobody could understand.", func(f *figures) float64 { return float64(f.counts.poison.Load()) }),
 		counter("topics_refused", "Topic names from templates that are no topic names.", func(f *figures) float64 { return float64(f.counts.badTopics.Load()) }),
@@ -122,6 +134,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, m := range c.metrics {
 		to <- m.desc
 	}
+	to <- c.state
 	to <- c.resyncs
 	to <- c.closed
 }
@@ -132,8 +145,11 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	for _, m := range c.metrics {
 		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&f))
 	}
-	for reason, n := range f.hub.Resyncs {
-		to <- prometheus.MustNewConstMetric(c.resyncs, prometheus.CounterValue, float64(n), string(reason))
+	for _, state := range sourceStates {
+		to <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, truth(f.source.State == state), state)
+	}
+	for _, reason := range reasons { // those at 0 too: a rate needs a beginning
+		to <- prometheus.MustNewConstMetric(c.resyncs, prometheus.CounterValue, float64(f.hub.Resyncs[reason]), string(reason))
 	}
 	for code, n := range f.ws.Ended {
 		to <- prometheus.MustNewConstMetric(c.closed, prometheus.CounterValue, float64(n), strconv.Itoa(code))
