@@ -14,6 +14,8 @@ type tempo struct {
 	relay   time.Duration // the shortest time between two relays
 	age     time.Duration // an older doorbell is set to now again
 	inspect time.Duration // between two looks at the watched tables
+
+	standstill time.Duration // of a reading: the connection is lost
 }
 
 func defaultTempo() tempo {
@@ -22,7 +24,7 @@ func defaultTempo() tempo {
 		promise: 500 * time.Millisecond, renew: 250 * time.Millisecond,
 		step: 5 * time.Millisecond, quiet: 6, settle: 100 * time.Millisecond,
 		relay: 15 * time.Millisecond, age: 30 * time.Second,
-		inspect: 10 * time.Second,
+		inspect: 10 * time.Second, standstill: 10 * time.Second,
 	}
 }
 

@@ -24,6 +24,8 @@ type catalogue struct {
 // loadCatalogue reads the watches and what Postgres knows of their tables, from
 // one snapshot.
 func loadCatalogue(ctx context.Context, conn *pgx.Conn) (*catalogue, error) {
+	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
+	defer cancel()
 	c := &catalogue{watches: map[int32]*Watch{}, faults: map[int32]string{}, loaded: time.Now()}
 	o := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, conn, o, func(tx pgx.Tx) error {

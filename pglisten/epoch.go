@@ -25,7 +25,7 @@ const askState = `SELECT (SELECT e.epoch FROM rowcast.epoch e WHERE e.identity =
 func (r *reader) begin(ctx context.Context) error {
 	var epoch, stale *string
 	var h head
-	err := r.conn.QueryRow(ctx, askState).Scan(&epoch, &stale, &h.doorbell, &h.clock, &h.keeps)
+	err := r.ask(ctx, askState, nil, &epoch, &stale, &h.doorbell, &h.clock, &h.keeps)
 	if err != nil {
 		return fmt.Errorf("read epoch: %w", schemaError(err))
 	}
@@ -62,7 +62,7 @@ func (r *reader) begin(ctx context.Context) error {
 // several instances that call the same epoch stale, one makes the new one.
 func (r *reader) newEpoch(ctx context.Context, stale *string) error {
 	var epoch string
-	err := r.conn.QueryRow(ctx, "SELECT epoch FROM rowcast.new_epoch($1)", stale).Scan(&epoch)
+	err := r.ask(ctx, "SELECT epoch FROM rowcast.new_epoch($1)", []any{stale}, &epoch)
 	if err != nil {
 		return fmt.Errorf("begin epoch: %w", err)
 	}
@@ -93,7 +93,7 @@ func (r *reader) ripe(ctx context.Context) (snapshot.Snapshot, error) {
 	for pace := r.bell.step; ; pace = min(pace*3/2, r.bell.settle) {
 		var text string
 		var holder *string
-		if err := r.conn.QueryRow(ctx, askRipe).Scan(&text, &holder); err != nil {
+		if err := r.ask(ctx, askRipe, nil, &text, &holder); err != nil {
 			return snapshot.Snapshot{}, fmt.Errorf("wait for older transactions: %w", err)
 		}
 		if holder == nil {
@@ -191,7 +191,7 @@ const oldestXID = `SELECT s.xid
 func (r *reader) oldest(ctx context.Context) (uint64, error) {
 	budget := max(r.s.o.HistoryBytes, 0)
 	var xid uint64
-	err := r.conn.QueryRow(ctx, oldestXID, budget, budget/rowOverhead+1, rowOverhead).Scan(&xid)
+	err := r.ask(ctx, oldestXID, []any{budget, budget/rowOverhead + 1, rowOverhead}, &xid)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}

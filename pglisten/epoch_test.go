@@ -83,7 +83,7 @@ func refuseStandby(t *testing.T, c *pgtemp.Cluster) {
 			t.Error(err)
 		}
 	})
-	if err := New(Options{URL: standby.URL("postgres")}).Run(t.Context(), newRecord()); !errors.Is(err, ErrStandby) {
+	if err := refused(t, New(Options{URL: standby.URL("postgres")})); !errors.Is(err, ErrStandby) {
 		t.Errorf("standby alone: %v", err)
 	}
 	// Of several hosts the primary is taken.

@@ -131,6 +131,15 @@ func start(t testing.TB, s *Source, sink Sink) (stop func()) {
 	return stop
 }
 
+// refused runs a source that ought to give up by itself and returns why it did,
+// nil if it did not.
+func refused(t *testing.T, s *Source) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patient10s)
+	defer cancel()
+	return s.Run(ctx, newRecord())
+}
+
 // state waits until the source's doorbell state is the given one.
 func state(t testing.TB, s *Source, want string) {
 	t.Helper()

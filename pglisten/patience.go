@@ -6,29 +6,28 @@ import (
 	"time"
 )
 
-// A reading that stands still for this long has lost its connection. The limit
-// doubles with each failure: a large log may need longer for its first row.
-// When the source is to stop, a reading has the grace to finish.
-const (
-	standstill = 10 * time.Second
-	grace      = time.Second
-)
+// grace is what a reading has to finish when the source is to stop.
+const grace = time.Second
 
 var errStandstill = errors.New("no answer from the server")
 
-// patience ends the context of a reading that stands still.
+// patience ends the context of a reading that stands still for so long that its
+// connection must be lost. The limit doubles with each failure: a large log may
+// need longer for its first row.
 type patience struct {
 	limit  time.Duration
 	timer  *time.Timer
 	cancel func()
+	cause  func() error
 	stop   func()
 }
 
-func newPatience(parent context.Context, failures int) (context.Context, *patience) {
+func (r *reader) patience(parent context.Context) (context.Context, *patience) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
 	p := &patience{
-		limit:  standstill << min(failures, 6),
+		limit:  r.s.tempo.standstill << min(r.failures, 6),
 		cancel: func() { cancel(nil) },
+		cause:  func() error { return context.Cause(ctx) },
 	}
 	p.timer = time.AfterFunc(p.limit, func() { cancel(errStandstill) })
 	unwatch := context.AfterFunc(parent, func() { time.AfterFunc(grace, p.cancel) })
@@ -45,3 +44,18 @@ func (p *patience) hold() { p.timer.Stop() }
 
 // touch starts it again.
 func (p *patience) touch() { p.timer.Reset(p.limit) }
+
+// explain returns err, or that the reading stood still if it failed of that.
+func (p *patience) explain(err error) error {
+	if err != nil && errors.Is(p.cause(), errStandstill) {
+		return errStandstill
+	}
+	return err
+}
+
+// ask runs a statement of one row that may take its time.
+func (r *reader) ask(ctx context.Context, sql string, args []any, into ...any) error {
+	ctx, p := r.patience(ctx)
+	defer p.stop()
+	return p.explain(r.conn.QueryRow(ctx, sql, args...).Scan(into...))
+}

@@ -21,7 +21,7 @@ func TestSource_recognises_a_pooler(t *testing.T) {
 	url := pgtest.Database(t)
 	conn := pgtest.Connect(t, url)
 
-	err := New(Options{Config: pooled(t, url, true)}).Run(t.Context(), newRecord())
+	err := refused(t, New(Options{Config: pooled(t, url, true)}))
 	if !errors.Is(err, ErrPooler) {
 		t.Errorf("transaction pooler: %v", err)
 	}

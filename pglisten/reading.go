@@ -67,14 +67,14 @@ func (r *reader) take(ctx context.Context, p Batch) error {
 
 // readInto reads by one statement, and if that fails on a row, row by row.
 func (r *reader) readInto(ctx context.Context, b *batch) error {
-	ctx, p := newPatience(ctx, r.failures)
+	ctx, p := r.patience(ctx)
 	defer p.stop()
 	err := r.inSession(ctx, func(q querier) error { return b.stream(ctx, q, p) })
 	if !unreadable(err) {
-		return err
+		return p.explain(err)
 	}
 	b.skip, b.piece, b.bytes, b.last, b.found = b.handed(), nil, 0, 0, 0
-	return r.inSession(ctx, func(q querier) error { return b.pick(ctx, q, p, err) })
+	return p.explain(r.inSession(ctx, func(q querier) error { return b.pick(ctx, q, p, err) }))
 }
 
 // inSession runs f on the reader's connection. In mode Poll that may lead

@@ -50,14 +50,23 @@ func TestSource_hands_on_a_change(t *testing.T) {
 func TestSource_fails_fast(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	if err := New(Options{URL: "postgres://127.0.0.1:1/none"}).Run(t.Context(), newRecord()); err == nil {
+	if err := refused(t, New(Options{URL: "postgres://127.0.0.1:1/none"})); err == nil {
 		t.Error("no server, no error")
 	}
-	if err := New(Options{URL: "://"}).Run(t.Context(), newRecord()); err == nil || !strings.HasPrefix(err.Error(), "parse database url") {
+	if err := refused(t, New(Options{URL: "://"})); err == nil || !strings.HasPrefix(err.Error(), "parse database url") {
 		t.Errorf("bad URL: %v", err)
 	}
-	execute(t, pgtest.Connect(t, url), "DROP SCHEMA rowcast CASCADE")
-	err := New(Options{URL: url}).Run(t.Context(), newRecord())
+	conn := pgtest.Connect(t, url)
+	tx := begin(t, conn)
+	execute(t, tx, "LOCK TABLE rowcast.epoch")
+	stuck := New(Options{URL: url})
+	stuck.tempo.standstill = 200 * time.Millisecond
+	if err := refused(t, stuck); !errors.Is(err, errStandstill) {
+		t.Errorf("a server that does not answer: %v", err)
+	}
+	commit(t, tx)
+	execute(t, conn, "DROP SCHEMA rowcast CASCADE")
+	err := refused(t, New(Options{URL: url}))
 	if !errors.Is(err, ErrSchema) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("no schema: %v", err)
 	}
