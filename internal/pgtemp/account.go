@@ -3,9 +3,12 @@ package pgtemp
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,7 +16,8 @@ import (
 
 // account is whom the server runs as: ourselves, or for root someone else.
 type account struct {
-	credential *syscall.Credential // nil: ourselves
+	name       string
+	credential *syscall.Credential // nil: ourselves, and no name
 	uid, gid   int
 }
 
@@ -33,6 +37,7 @@ func unprivileged() (*account, error) {
 			return nil, fmt.Errorf("look up user %q: %w", name, err)
 		}
 		return &account{
+			name:       name,
 			credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)},
 			uid:        int(uid), gid: int(gid),
 		}, nil
@@ -65,6 +70,40 @@ func (a *account) own(path string) error {
 		return nil
 	}
 	return os.Chown(path, a.uid, a.gid)
+}
+
+// explain adds to a refusal of the kernel, which does not say what it refused,
+// the folders on the way to path that the account may not pass.
+func (a *account) explain(err error, path string) error {
+	if a.credential == nil || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	var closed []string
+	for dir := path; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if info, fault := os.Stat(dir); fault == nil && !a.mayPass(info) {
+			closed = append(closed, dir)
+		}
+	}
+	if closed == nil {
+		return err
+	}
+	slices.Reverse(closed)
+	return fmt.Errorf("root cannot run Postgres, and its user %s may not pass %s: choose another folder, or chmod a+x (%w)",
+		a.name, strings.Join(closed, " and "), err)
+}
+
+// mayPass reads the mode bits of a folder.
+func (a *account) mayPass(folder fs.FileInfo) bool {
+	x := fs.FileMode(0o001)
+	if owner, ok := folder.Sys().(*syscall.Stat_t); ok {
+		switch {
+		case int(owner.Uid) == a.uid:
+			x = 0o100
+		case int(owner.Gid) == a.gid:
+			x = 0o010
+		}
+	}
+	return folder.Mode()&x != 0
 }
 
 // dress makes cmd run as the account, in dir, out of reach of the terminal's

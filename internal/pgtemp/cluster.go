@@ -100,9 +100,6 @@ func prepare(o Options) (*Cluster, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	if c.version, err = majorVersion(bin); err != nil {
-		return nil, err
-	}
 	if c.account, err = unprivileged(); err != nil {
 		return nil, err
 	}
@@ -113,6 +110,13 @@ func prepare(o Options) (*Cluster, error) {
 		if err := c.account.mkdir(sub); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
+	}
+	// Asked as the server's account and from the folder: whether these two can
+	// be reached turns out before anything is made.
+	ask := exec.Command(filepath.Join(bin, "postgres"), "--version")
+	c.account.dress(ask, c.run())
+	if c.version, err = majorVersion(ask); err != nil {
+		return nil, errors.Join(c.account.explain(err, c.run()), c.Close())
 	}
 	return c, nil
 }

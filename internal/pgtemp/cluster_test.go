@@ -174,6 +174,24 @@ func TestCluster_failed_start_says_why_and_leaves_nothing(t *testing.T) {
 	}
 }
 
+func TestCluster_says_which_folder_its_account_cannot_pass(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root runs the server as somebody else")
+	}
+	closed := filepath.Join(openDir(t), "closed")
+	if err := os.Mkdir(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := pgtemp.Start(t.Context(), pgtemp.Options{BinDir: pgtest.Versions()[0], Dir: filepath.Join(closed, "cluster")})
+	if err == nil || !strings.Contains(err.Error(), " may not pass "+closed+": ") {
+		t.Errorf("got %v", err)
+	}
+	if entries, err := os.ReadDir(closed); err != nil || len(entries) != 0 {
+		t.Errorf("left are %v, %v", entries, err)
+	}
+}
+
 func TestCluster_cancelled_start_leaves_nothing(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(openDir(t), "cluster")

@@ -134,18 +134,18 @@ func installFor(family []string) string {
 	return "see https://www.postgresql.org/download/"
 }
 
-// majorVersion asks the server in bin for its version.
-func majorVersion(bin string) (int, error) {
-	out, err := exec.Command(filepath.Join(bin, "postgres"), "--version").Output()
+// majorVersion reads what postgres --version says.
+func majorVersion(ask *exec.Cmd) (int, error) {
+	out, err := ask.Output()
 	if err != nil {
-		return 0, fmt.Errorf("run %s/postgres --version: %w", bin, err)
+		return 0, fmt.Errorf("run %s: %w", ask, err)
 	}
 	// "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", "… 19beta1"
 	_, rest, _ := strings.Cut(string(out), ") ")
 	digits := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
 	major, err := strconv.Atoi(rest[:max(digits, 0)])
 	if err != nil {
-		return 0, fmt.Errorf("read the version of %s/postgres: %q", bin, strings.TrimSpace(string(out)))
+		return 0, fmt.Errorf("run %s: no version in %q", ask, strings.TrimSpace(string(out)))
 	}
 	return major, nil
 }
