@@ -39,11 +39,19 @@ func (r *reader) begin(ctx context.Context) error {
 	if r.s.o.Mode == Poll {
 		r.bell.state = polling
 	}
+	abandoned := epoch == nil || h.abandoned()
+	if abandoned && epoch != nil {
+		// Before the doorbell is set, which hides from whoever comes after us, if
+		// we break here, that the old epoch is over.
+		if stale, err = r.makeEpoch(ctx, stale); err != nil {
+			return err
+		}
+	}
 	if err := r.obey(ctx, order{set: setNow, settle: r.s.o.Mode == Doorbell}); err != nil {
 		return err
 	}
 	switch {
-	case h.abandoned() || epoch == nil:
+	case abandoned:
 		// Abandoned, writers logged nothing, and whatever began before the
 		// doorbell was set may go on so: its xid is below the new epoch's.
 		err = r.newEpoch(ctx, stale)
@@ -58,20 +66,27 @@ func (r *reader) begin(ctx context.Context) error {
 	return r.report(ctx)
 }
 
-// newEpoch begins where the log holds nothing that clients could go on from. Of
-// several instances that call the same epoch stale, one makes the new one.
+// newEpoch begins where the log holds nothing that clients could go on from.
 func (r *reader) newEpoch(ctx context.Context, stale *string) error {
-	var epoch string
-	err := r.ask(ctx, "SELECT epoch FROM rowcast.new_epoch($1)", []any{stale}, &epoch)
+	epoch, err := r.makeEpoch(ctx, stale)
 	if err != nil {
-		return fmt.Errorf("begin epoch: %w", err)
+		return err
 	}
-	r.s.log.Info("new epoch", "epoch", epoch)
+	r.s.log.Info("new epoch", "epoch", *epoch)
 	first, err := r.ripe(ctx)
 	if err != nil {
 		return err
 	}
-	return r.reset(ctx, Reset{Epoch: epoch, Snapshot: first, Floor: first})
+	return r.reset(ctx, Reset{Epoch: *epoch, Snapshot: first, Floor: first})
+}
+
+// makeEpoch returns an epoch that is not stale. Of several instances that call
+// the same epoch stale, one makes the new one.
+func (r *reader) makeEpoch(ctx context.Context, stale *string) (epoch *string, err error) {
+	if err := r.ask(ctx, "SELECT epoch FROM rowcast.new_epoch($1)", []any{stale}, &epoch); err != nil {
+		return nil, fmt.Errorf("make epoch: %w", err)
+	}
+	return epoch, nil
 }
 
 // askRipe looks for a transaction of this database that is older than the epoch.

@@ -222,6 +222,39 @@ func TestSource_abandoned(t *testing.T) {
 	}
 }
 
+// A connection that breaks while the new epoch is being made: whoever comes next
+// must not take the old one for whole.
+func TestSource_abandoned_and_broken(t *testing.T) {
+	t.Parallel()
+	address, epoch := filled(t)
+	conn := pgtest.Connect(t, address)
+	execute(t, conn, "SELECT setval('rowcast.doorbell', last_value - 3 * rowcast.retention_ms()) FROM rowcast.doorbell")
+	execute(t, conn, insertMessage) // not logged
+	execute(t, conn, "SELECT pg_advisory_lock(hashtext('rowcast'), 1)")
+	sink := newRecord()
+	stop := start(t, New(Options{URL: address}), sink)
+	eventually(t, "the source to wait for the lock", func() bool {
+		return ask[bool](t, conn, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))")
+	})
+	stop()
+	execute(t, conn, "SELECT pg_advisory_unlock(hashtext('rowcast'), 1)")
+	_, sink = run(t, Options{URL: address})
+	if r := sink.resets[0]; r.Epoch == epoch {
+		t.Errorf("went on in epoch %s", epoch)
+	}
+}
+
+// A doorbell that writers may find too old before it is set again is too old.
+func TestSource_abandoned_any_moment(t *testing.T) {
+	t.Parallel()
+	address, epoch := filled(t)
+	execute(t, pgtest.Connect(t, address), "SELECT setval('rowcast.doorbell', (extract(epoch FROM clock_timestamp()) * 1000)::bigint - rowcast.retention_ms() + 30000)")
+	_, sink := run(t, Options{URL: address})
+	if r := sink.resets[0]; r.Epoch == epoch {
+		t.Errorf("went on in epoch %s", epoch)
+	}
+}
+
 // The same while a source is connected: its process stood still, or the server's
 // clock leapt.
 func TestSource_abandoned_while_connected(t *testing.T) {

@@ -103,8 +103,10 @@ type head struct {
 }
 
 // abandoned reports whether writers took the readers for gone and logged
-// nothing.
-func (h head) abandoned() bool { return h.clock-max(h.doorbell, -h.doorbell) > h.keeps }
+// nothing, or may do so before the doorbell is set: hence a minute early.
+func (h head) abandoned() bool {
+	return h.clock-max(h.doorbell, -h.doorbell) > h.keeps-time.Minute.Milliseconds()
+}
 
 func decodeHead(types *pgtype.Map, raw [][]byte) (head, error) {
 	if raw[colID] != nil {
