@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -232,6 +233,25 @@ func field(t *testing.T, line, name string) string {
 	}
 	text, _ := object[name].(string)
 	return text
+}
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close() //nolint:errcheck // nothing was written
+	p := start(t, "DATABASE_URL=postgres://"+mute.Addr().String()+"/x", "watches")
+	conn, err := mute.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing was written
+	p.signal(syscall.SIGINT)
+	if code := p.end(); code != exitFailed || p.stderr.String() != "rowcast: interrupted" {
+		t.Errorf("exit code %d, it said\n%s", code, p.stderr)
+	}
 }
 
 // pgx tries each address with and without TLS, and says the same twice.

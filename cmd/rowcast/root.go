@@ -76,6 +76,9 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if _, unreachable := errors.AsType[*pgconn.ConnectError](err); unreachable {
 		message = connectMessage(message)
 	}
+	if errors.Is(err, context.Canceled) { // by Ctrl-C: where it was just then says nothing
+		message = "interrupted"
+	}
 	for line := range strings.Lines(message) {
 		root.PrintErrln("rowcast:", strings.TrimSpace(line))
 	}
