@@ -141,6 +141,7 @@ func TestResyncs(t *testing.T) {
 		{"no_utf8", changeOf(watchMessages(), pglisten.Insert, `{"content":"`+"\xff"+`"}`, ""), rooms.Poison, "topic_* messages"},
 		{"unknown_op", changeOf(watchMessages(), 'X', messageRow, ""), rooms.Poison, "topic_* messages"},
 		{"bad_entity", changeOf(watchMessages(func(w *pglisten.Watch) { w.Entity = "Bad" }), pglisten.Insert, messageRow, ""), rooms.Poison, "topic_* messages"},
+		{"entity_like_a_field", changeOf(watchMessages(func(w *pglisten.Watch) { w.Entity = "old" }), pglisten.Insert, messageRow, ""), rooms.Poison, "topic_* messages"},
 		{"emit_bad_type", changeOf(nil, pglisten.Emit, `{}`, "", emitted("Bad", "topic_7")), rooms.Poison, "topic_7"},
 		{"emit_no_object", changeOf(nil, pglisten.Emit, `7`, "", emitted("bad", "topic_7")), rooms.Poison, "topic_7"},
 	} {

@@ -7,7 +7,7 @@ import (
 	"rowcast/pglisten"
 )
 
-var errEntity = errors.New("entity makes no event type")
+var errEntity = errors.New("entity makes no event type, or is a field of the payload")
 
 // plan is a watch made ready for its rows: names looked up once, not per row.
 type plan struct {
@@ -57,7 +57,7 @@ func newPlan(w *pglisten.Watch) *plan {
 			p.derived = append(p.derived, newDerivation(d, w.Entity, p.columns.use))
 		}
 	}
-	if !validType(w.Entity) {
+	if !validType(w.Entity) || slices.Contains(payloadFields, w.Entity) {
 		p.err = errEntity
 	}
 	p.choose()
