@@ -77,7 +77,7 @@ type bell struct {
 
 	state    bellState
 	rings    []time.Time   // the last ones, at most tempo.wakeups
-	barrier  uint64        // settling ends when everything below is visible; 0: not taken
+	barrier  uint64        // settling ends when everything below is visible
 	pace     time.Duration // between two polls while settling
 	empty    int           // polls in a row that found nothing
 	mine     int64         // the value this instance wrote last
@@ -121,8 +121,6 @@ func (b *bell) afterSettling(now time.Time, s sight) order {
 	switch {
 	case b.fast(now):
 		return order{set: setPromise, relay: true}
-	case b.barrier == 0:
-		return order{settle: true}
 	case s.xmin < b.barrier:
 		b.pace = min(b.pace*3/2, b.settle)
 		return order{relay: b.relayDue(now)}

@@ -33,16 +33,16 @@ func (c *chores) run(ctx context.Context) {
 	defer tick.Stop()
 	defer c.aside.close(ctx)
 	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
 		if err := c.inspect(ctx); err != nil && ctx.Err() == nil {
 			c.s.log.Warn("watches not inspected", "err", err)
 		}
 		if err := c.rotate(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			c.s.log.Warn("log not rotated", "err", err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
 		}
 	}
 }

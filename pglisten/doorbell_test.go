@@ -117,17 +117,21 @@ func TestDoorbell_waits_for_writers_that_saw_the_promise(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	conn, slow := pgtest.Connect(t, url), pgtest.Connect(t, url)
-	s, sink := run(t, Options{URL: url, PollInterval: noBackstop})
-	state(t, s, "asleep")
+	s, sink := lightSleeper(t, url)
 	wakeUp(t, s, conn)
 	tx := silent(t, slow)
 	state(t, s, "settling")
-	before := len(sink.all())
+	before, polls := len(sink.all()), s.Stats().Polls
+	eventually(t, "more polls", func() bool { return s.Stats().Polls > polls+5 })
+	wakeups := s.Stats().Wakeups
 	commit(t, tx)
 	if !sink.within(time.Second, func() bool { return len(sink.changes()) > before }) {
 		t.Error("the change did not come")
 	}
 	state(t, s, "asleep")
+	if n := s.Stats().Wakeups - wakeups; n != 0 {
+		t.Errorf("rung %d times: the schedule was not forced", n)
+	}
 }
 
 // The control: the same schedule, a reader that lies down without the barrier.
@@ -182,21 +186,51 @@ func TestDoorbell_dead_promiser(t *testing.T) {
 	}
 }
 
-// What one instance finds awake, it tells the others.
+// What an instance finds while writers take it for awake, it tells the others:
+// nobody else does.
 func TestDoorbell_relays(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	conn := pgtest.Connect(t, url)
-	first, _ := run(t, Options{URL: url, PollInterval: noBackstop})
-	second, sink := New(Options{URL: url, PollInterval: noBackstop}), newRecord()
-	second.tempo.wakeups = 1 << 20 // never promises itself
-	start(t, second, sink)
-	for _, s := range []*Source{first, second} {
-		state(t, s, "asleep")
+	conn, slow, other := pgtest.Connect(t, url), pgtest.Connect(t, url), pgtest.Connect(t, url)
+	execute(t, other, "LISTEN rowcast; LISTEN marker")
+	s, _ := lightSleeper(t, url)
+	wakeUp(t, s, conn)
+	tx := silent(t, slow)
+	state(t, s, "settling")
+	execute(t, conn, "NOTIFY marker")
+	notified(t, other, "marker", "")
+	commit(t, tx)
+	notified(t, other, "rowcast", "relay")
+	state(t, s, "asleep")
+}
+
+// lightSleeper starts a source that, once awake, stays so for long enough to
+// write something meanwhile.
+func lightSleeper(t *testing.T, url string) (*Source, *record) {
+	t.Helper()
+	s, sink := unattended(Options{URL: url, PollInterval: noBackstop}), newRecord()
+	s.tempo.quiet = 100
+	start(t, s, sink)
+	state(t, s, "asleep")
+	return s, sink
+}
+
+// notified waits for the next notification of a channel; it is to say payload.
+func notified(t *testing.T, conn *pgx.Conn, channel, payload string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patient10s)
+	defer cancel()
+	for {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			t.Fatalf("waiting for %s %q: %v", channel, payload, err)
+		}
+		if n.Channel != channel {
+			continue
+		}
+		if n.Payload != payload {
+			t.Errorf("%s says %q, not %q", channel, n.Payload, payload)
+		}
+		return
 	}
-	wakeUp(t, first, conn)
-	began, before := time.Now(), len(sink.all())
-	execute(t, conn, insertMessage)
-	sink.until(t, "the change at the other instance", func() bool { return len(sink.changes()) > before })
-	t.Logf("relayed within %v", time.Since(began))
 }

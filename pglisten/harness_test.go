@@ -110,8 +110,15 @@ func runInto(t testing.TB, o Options, sink Sink) *Source {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
-	s := New(o)
+	s := unattended(o)
 	start(t, s, sink)
+	return s
+}
+
+// unattended returns a source whose chores never wake its reader.
+func unattended(o Options) *Source {
+	s := New(o)
+	s.tempo.inspect = time.Hour
 	return s
 }
 
