@@ -208,10 +208,10 @@ func TestChores_rotate(t *testing.T) {
 	turn := func(after time.Duration) (rotated uint64) {
 		t.Helper()
 		now = now.Add(after)
-		if err := c.rotate(t.Context(), now); err != nil {
+		if err := s.Refresh(t.Context()); err != nil { // everything has been read, just now
 			t.Fatal(err)
 		}
-		if err := s.Refresh(t.Context()); err != nil {
+		if err := c.rotate(t.Context(), now); err != nil {
 			t.Fatal(err)
 		}
 		return s.Stats().Rotated
