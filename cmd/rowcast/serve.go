@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"rowcast/bridge"
@@ -13,6 +16,9 @@ import (
 	"rowcast/rooms/sse"
 	"rowcast/rooms/ws"
 )
+
+// insufficientPrivilege is Postgres's code for it (manual, appendix A).
+const insufficientPrivilege = "42501"
 
 func newServe() *cobra.Command {
 	cmd := &cobra.Command{
@@ -34,9 +40,18 @@ of the file; flags win over variables, variables over the file.`,
 		if err != nil {
 			return err
 		}
-		return bridge.New(daemonOptions(c, newLogger(c))).Run(cmd.Context())
+		return withGrant(bridge.New(daemonOptions(c, newLogger(c))).Run(cmd.Context()))
 	}
 	return cmd
+}
+
+// withGrant adds to a refusal by the database what gives the daemon's role all
+// that it needs.
+func withGrant(err error) error {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == insufficientPrivilege {
+		return fmt.Errorf("%w (its owner grants it: SELECT rowcast.grant_daemon('role of database.url'))", err)
+	}
+	return err
 }
 
 // daemonOptions deals the settings out to the parts of the daemon.

@@ -54,6 +54,7 @@ func TestStartUpFailures(t *testing.T) {
 		{"nobody there", []string{"DATABASE_URL=postgres://127.0.0.1:1/x", "serve"}, exitFailed, "connection refused (see database.url)"},
 		{"no such database", []string{"DATABASE_URL=" + strings.Replace(url, "?", "x?", 1), "serve"}, exitFailed, "does not exist"},
 		{"no schema", []string{"DATABASE_URL=" + bare, "serve"}, exitFailed, "rowcast migrate up"},
+		{"no rights", []string{"DATABASE_URL=" + url + "&options=-c%20role%3Dpg_monitor", "serve"}, exitFailed, "rowcast.grant_daemon("},
 		{"port taken", []string{"DATABASE_URL=" + url, "serve", "--http.addr=" + taken.Addr().String()}, exitFailed, "http.addr: listen"},
 		{"unknown key", []string{"DATABASE_URL=" + url, "serve", "--config=" + file}, exitUsage, "http.adr: unknown key"},
 		{"unknown variable", []string{"ROWCAST_HTTP_ADR=x", "DATABASE_URL=" + url, "serve"}, exitUsage, "ROWCAST_HTTP_ADR: unknown variable"},
