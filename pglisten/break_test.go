@@ -7,7 +7,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -66,6 +68,43 @@ func TestSource_broken_batch(t *testing.T) {
 	}
 	checkResume(t, "reader", sink.all())
 	t.Logf("%d connections", s.Stats().Connects)
+}
+
+// Failures wear off: after a good reading the next standstill is noticed as soon
+// as the first.
+func TestSource_standstill(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refuse atomic.Int32
+	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if refuse.Add(-1) >= 0 {
+			return nil, errors.New("refused")
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}
+	s := unattended(Options{Config: config, PollInterval: 50 * time.Millisecond})
+	s.tempo.standstill = 250 * time.Millisecond
+	start(t, s, newRecord())
+	state(t, s, "asleep")
+	refuse.Store(4)
+	conn := pgtest.Connect(t, url)
+	execute(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rowcast'")
+	eventually(t, "the refusals", func() bool { return refuse.Load() < 0 })
+	state(t, s, "asleep")
+
+	tx := begin(t, conn)
+	execute(t, tx, "LOCK TABLE rowcast.mark")
+	locked := time.Now()
+	eventually(t, "the disconnect", func() bool { return !s.Stats().Connected })
+	if d := time.Since(locked); d > 3*time.Second {
+		t.Errorf("noticed after %v", d)
+	}
+	commit(t, tx)
+	state(t, s, "asleep")
 }
 
 // wire leads to a server and breaks when told.

@@ -11,7 +11,7 @@ import (
 // begin with the Source.
 type Stats struct {
 	Connected bool
-	State     string // "asleep", "awake", "settling"; "" while not connected
+	State     string // "asleep", "awake", "settling", "polling"; "" while not connected
 	Epoch     string
 
 	Connects uint64
