@@ -255,7 +255,28 @@ func TestSource_abandoned_any_moment(t *testing.T) {
 	}
 }
 
-// The same while a source is connected: its process stood still, or the server's
+// Another instance found the log abandoned and began anew, unnoticed by this one.
+func TestSource_follows_to_another_epoch(t *testing.T) {
+	t.Parallel()
+	address := pgtest.Database(t)
+	conn := pgtest.Connect(t, address)
+	s, sink := New(Options{URL: address, PollInterval: noBackstop}), newRecord()
+	s.tempo.inspect = 50 * time.Millisecond
+	start(t, s, sink)
+	sink.until(t, "first Reset", func() bool { return len(sink.resets) == 1 })
+	epoch := ask[string](t, conn, "SELECT epoch FROM rowcast.new_epoch((SELECT epoch FROM rowcast.epoch))")
+	sink.until(t, "a second Reset", func() bool { return len(sink.resets) == 2 })
+	if r := sink.resets[1]; r.Epoch != epoch || !r.Restart {
+		t.Errorf("%+v", r)
+	}
+	execute(t, conn, insertMessage)
+	sink.until(t, "a change", func() bool { return len(sink.changes()) == 1 })
+	if n := s.Stats().Resets; n != 2 {
+		t.Errorf("%d resets", n)
+	}
+}
+
+// Nobody looked, while a source is connected: its process stood still, or the server's
 // clock leapt.
 func TestSource_abandoned_while_connected(t *testing.T) {
 	t.Parallel()
