@@ -306,6 +306,11 @@ func TestShutdown(t *testing.T) {
 		c.want("message_created")
 	}
 
+	mute, err := net.Dial("tcp", d.http) // asks for nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close() //nolint:errcheck // nothing was written
 	if err := d.end(t); err != nil {
 		t.Errorf("Run: %v", err)
 	}
@@ -326,6 +331,15 @@ func TestShutdown(t *testing.T) {
 		_, after, found := strings.Cut(rest, "step="+step+" ")
 		if !found {
 			t.Fatalf("no step %s in its place:\n%s", step, d.log)
+		}
+		if step == "http" { // net/http itself would wait 5 s
+			var took string
+			if _, err := fmt.Sscanf(after, "took=%s", &took); err != nil {
+				t.Fatal(err)
+			}
+			if d, err := time.ParseDuration(took); err != nil || d > 4*time.Second {
+				t.Errorf("a connection that asks for nothing held it up for %s", took)
+			}
 		}
 		rest = after
 	}
