@@ -124,7 +124,7 @@ func TestAttack_bodies_are_qualified(t *testing.T) {
 		rows, err := d.admin.Query(t.Context(), `
 			SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'rowcast'::regnamespace AND proconfig IS NULL
 			UNION ALL SELECT op || level, rowcast.log_statement(1, 'n'::regclass, op, level = ' row') FROM unnest('{INSERT,UPDATE,DELETE}'::text[]) op, unnest('{" row"," statement"}'::text[]) level
-			UNION ALL SELECT 'json_statement', rowcast.json_statement(1, 'n'::regclass)`)
+			UNION ALL SELECT 'json_statement', rowcast.json_statement(1, 'n'::regclass, 'UPDATE')`)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -253,3 +253,37 @@ func TestHarmless_huge_rows(t *testing.T) {
 		})
 	}
 }
+
+// A REPEATABLE READ transaction sees the catalogue as it was when it began, and
+// writes the table as it is now.
+func TestHarmless_ddl_older_snapshot(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		for _, c := range []struct{ options, ddl, want string }{
+			{"", "ALTER TABLE n DROP COLUMN b", `I {"id":1,"topic_id":7,"a":"x"}`},
+			{", exclude => '{a}'", "ALTER TABLE n DROP COLUMN b", "B"},
+			{", exclude => '{a}'", "ALTER TABLE n RENAME COLUMN b TO c", "B"},
+			{", exclude => '{a}'", "ALTER TABLE n ADD COLUMN c int", "B"},
+			{", exclude => '{a}'", "ALTER TABLE o ADD COLUMN c int", `I {"id":1,"topic_id":7,"b":null}`},
+			{", max_bytes => 10", "ALTER TABLE n RENAME COLUMN topic_id TO topic", "B"},
+			{", max_bytes => 10", "ALTER TABLE o ADD COLUMN c int", `I1 {"id":1,"topic_id":7}`},
+			{", level => 'statement'", "ALTER TABLE n DROP COLUMN b", `I {"id":1,"topic_id":7,"a":"x"}`},
+			{", level => 'statement', exclude => '{a}'", "ALTER TABLE n DROP COLUMN b", "B"},
+			{", level => 'statement', exclude => '{a}'", "SELECT rowcast.watch('n', 'topic_id', max_bytes => 10)", "B"},
+			{", level => 'statement', max_bytes => 10", "ALTER TABLE n DROP COLUMN b", "B"},
+			{"", "SELECT rowcast.watch('n', 'topic_id', max_bytes => 10)", "B"},
+			{"", "SELECT rowcast.watch('n', 'topic_id', exclude => '{a}')", "B"},
+			{"", "DROP TABLE n; CREATE TABLE n (id int PRIMARY KEY, topic_id int, a text); SELECT rowcast.watch('n', 'topic_id', level => 'statement', exclude => '{a}')", "B"},
+		} {
+			d.admin.exec("DROP TABLE IF EXISTS n, o; CREATE TABLE n (id int PRIMARY KEY, topic_id int, a text, b text); CREATE TABLE o (id int)")
+			d.admin.exec("SELECT rowcast.watch('n', 'topic_id'" + c.options + ")")
+			d.app.exec("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+			d.admin.exec(c.ddl)
+			d.app.exec("INSERT INTO n VALUES (1, 7, 'x'); COMMIT")
+			d.logged(c.want)
+			d.app.exec("DELETE FROM n")
+			if n := len(d.log()); n != 1 {
+				t.Errorf("%v: %d log rows of a delete", c, n)
+			}
+		}
+	})
+}
