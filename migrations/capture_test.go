@@ -310,3 +310,16 @@ func TestCapture_ops(t *testing.T) {
 		d.logged("T")
 	})
 }
+
+// What a derived type asks for is there in a cut row, too.
+func TestCapture_cut_rows_keep_what_derived_types_need(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY, topic_id int, status text, run json, body text, other text)")
+		for _, level := range []string{"row", "statement"} {
+			d.admin.exec(`SELECT rowcast.watch('n', 'topic_id', level => '` + level + `', derive => '[{"type":"done","on":"update","column":"status","becomes":"ok","fields":{"run_id":"run"}}]')`)
+			d.app.exec(`INSERT INTO n VALUES (1, 7, 'new', '{"a": "\u0000"}', repeat('x', 50000), 'o'); UPDATE n SET status = 'ok'; DELETE FROM n`)
+			const before, after = `{"id":1,"topic_id":7,"status":"new","run":"{\"a\": \"\\u0000\"}"}`, `{"id":1,"topic_id":7,"status":"ok","run":"{\"a\": \"\\u0000\"}"}`
+			d.logged("I1 "+before, "U3 "+after+" < "+before+" status", "D1 "+after)
+		}
+	})
+}

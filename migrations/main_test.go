@@ -65,7 +65,7 @@ type server struct {
 // and the database prepared, with rowcast in it.
 func startServer(ctx context.Context, bin string) (*server, error) {
 	c, err := pgtemp.Start(ctx, pgtemp.Options{BinDir: bin, Fast: true, Settings: map[string]string{
-		"autovacuum": "off", "jit": "off", "shared_buffers": "32MB", "max_connections": "100", "max_wal_size": "8GB",
+		"autovacuum": "off", "jit": "off", "shared_buffers": "32MB", "max_connections": "100", "max_wal_size": "8GB", "deadlock_timeout": "500ms",
 	}})
 	if err != nil {
 		return nil, err

@@ -49,6 +49,14 @@ CREATE FUNCTION rowcast.casts_to_json(type oid) RETURNS boolean LANGUAGE sql STA
                    JOIN pg_cast c ON c.castsource = t.oid AND c.casttarget = 'json'::regtype AND c.castmethod = 'f')
 $$;
 
+-- How long to wait for one of several locks. Who waits for one and holds another
+-- may be waited for by a writer; that the deadlock is then resolved before the
+-- writer looks for it (after deadlock_timeout) is what half of it is for.
+CREATE FUNCTION rowcast.patience(locks bigint) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN locks <= 1 THEN '2s'
+         ELSE greatest(1, floor(extract(epoch FROM current_setting('deadlock_timeout')::interval) * 500 / locks)) || 'ms' END
+$$;
+
 -- Runs commands that lock a table: waits for the lock 2 s, during which others
 -- wait behind it, lets them pass, tries again, and at last says who holds it.
 -- +goose StatementBegin
@@ -57,8 +65,11 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' A
 DECLARE
   command text;
   holders text;
+  tree    bigint := (SELECT count(*) FROM pg_partition_tree(source));
+  tries   int := CASE WHEN tree > 1 THEN 10 ELSE 3 END;
 BEGIN
-  FOR try IN 1 .. 3 LOOP
+  PERFORM set_config('lock_timeout', rowcast.patience(tree), true);
+  FOR try IN 1 .. tries LOOP
     BEGIN
       FOREACH command IN ARRAY commands LOOP
         EXECUTE command;
@@ -75,8 +86,8 @@ BEGIN
          AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
          AND l.relation IN (SELECT source UNION SELECT relid FROM pg_partition_tree(source))
          AND (l.mode NOT IN ('AccessShareLock', 'RowShareLock') OR commands[1] LIKE 'DROP%');
-      IF try < 3 THEN
-        PERFORM pg_sleep(try);
+      IF try < tries THEN
+        PERFORM pg_sleep(try * 3.0 / tries);
       END IF;
     END;
   END LOOP;
@@ -231,6 +242,8 @@ BEGIN
     RAISE EXCEPTION 'cannot watch %: %', source, fault USING ERRCODE = 'invalid_parameter_value', HINT = coalesce(hint, '');
   END IF;
 
+  PERFORM pg_advisory_xact_lock(hashtext('rowcast.watch'), source::oid::int);  -- whoever does the same at this moment
+
   -- A migration that runs again changes nothing and locks nothing.
   SELECT * INTO live FROM rowcast.watch w WHERE w.source = source AND w.ended IS NULL;
   wanted := (live.id, source, topic_column, topics, entity, ops, exclude, columns, as_text, level, include_old, max_bytes, derive, unchanged, always, live.created, NULL);
@@ -346,6 +359,7 @@ DECLARE
   commands text[] := ARRAY(SELECT format('DROP TRIGGER %I ON %s', t.tgname, source) FROM pg_trigger t
                             WHERE t.tgrelid = source AND t.tgname LIKE '00\_rowcast\_%' AND NOT t.tgisinternal);
 BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('rowcast.watch'), source::oid::int);
   PERFORM rowcast.run_locked(source, commands);
   UPDATE rowcast.watch w SET ended = clock_timestamp() WHERE w.source = source AND w.ended IS NULL;
   IF NOT FOUND AND commands = '{}' THEN
@@ -355,15 +369,33 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
--- The triggers first, so that whoever still writes is not in the way of the rest.
+-- The triggers first: when they are gone, no writer comes to what is dropped
+-- next. All tables in one transaction: see patience().
 -- +goose StatementBegin
 DO $$
 DECLARE
-  t record;
+  sources pg_catalog.regclass[] := ARRAY(SELECT g.tgrelid::pg_catalog.regclass FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+                                          WHERE p.pronamespace = 'rowcast'::pg_catalog.regnamespace GROUP BY 1 ORDER BY 1);
+  source  pg_catalog.regclass;
+  t       record;
 BEGIN
+  PERFORM pg_catalog.set_config('lock_timeout', rowcast.patience(pg_catalog.cardinality(sources)), true);
+  FOR try IN 1 .. 20 LOOP
+    BEGIN
+      FOREACH source IN ARRAY sources LOOP
+        EXECUTE pg_catalog.format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', source);
+      END LOOP;
+      EXIT;
+    EXCEPTION WHEN lock_not_available THEN
+      IF try = 20 THEN
+        RAISE EXCEPTION 'table % is locked by another transaction', source
+          USING ERRCODE = 'lock_not_available', HINT = 'Nothing was changed. SELECT rowcast.unwatch(…) each watched table first, in a transaction of its own.';
+      END IF;
+    END;
+  END LOOP;
   FOR t IN SELECT g.tgname, g.tgrelid::pg_catalog.regclass AS source FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
             WHERE p.pronamespace = 'rowcast'::pg_catalog.regnamespace AND g.tgparentid = 0 LOOP
-    PERFORM rowcast.run_locked(t.source, ARRAY[pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.source)]);
+    EXECUTE pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.source);
   END LOOP;
 END $$;
 -- +goose StatementEnd
@@ -374,6 +406,7 @@ DROP FUNCTION rowcast.trigger_fault(int);
 DROP FUNCTION rowcast.watch(regclass, name, text[], text, text[], name[], text, boolean, name[], int, jsonb, boolean, boolean);
 DROP FUNCTION rowcast.derive_fault(jsonb, text[], name[]);
 DROP FUNCTION rowcast.run_locked(regclass, text[]);
+DROP FUNCTION rowcast.patience(bigint);
 DROP FUNCTION rowcast.casts_to_json(oid);
 DROP FUNCTION rowcast.default_entity(text);
 DROP FUNCTION rowcast.template_columns(text[]);
