@@ -139,7 +139,7 @@ func TestHarmless_column_names(t *testing.T) {
 func TestHarmless_wide_tables(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		var columns strings.Builder
-		for i := range 1500 {
+		for i := range 900 {
 			fmt.Fprintf(&columns, ", c%d int", i)
 		}
 		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY" + columns.String() + ")")
@@ -165,15 +165,12 @@ func TestHarmless_session_settings(t *testing.T) {
 			"standard_conforming_strings = off", "quote_all_identifiers = on", "plpgsql.extra_errors = 'all'", "transform_null_equals = on", "array_nulls = off",
 			"bytea_output = escape", "DateStyle = 'SQL, DMY'", "IntervalStyle = sql_standard", "extra_float_digits = -15", "TimeZone = 'Asia/Kathmandu'", "row_security = off",
 			"default_transaction_isolation = serializable", "plan_cache_mode = force_custom_plan", "enable_hashjoin = off", "enable_mergejoin = off", "search_path = ''", "lock_timeout = '1ms'",
-			"xmlbinary = hex", "rowcast.bulk = 'on'", "rowcast.mutation_id = ''", "client_min_messages = debug5", "check_function_bodies = off", "session_replication_role = DEFAULT",
+			"xmlbinary = hex", "rowcast.bulk = 'on'", "rowcast.mutation_id = ''", "client_min_messages = debug5", "check_function_bodies = off",
 		} {
-			if strings.HasPrefix(setting, "session_replication_role") {
-				continue
-			}
 			app := d.session(t, "app")
 			app.exec("SET " + setting)
-			for _, max := range []string{"32768", "1"} {
-				d.admin.exec("SELECT rowcast.watch('n', 'body', max_bytes => " + max + ")")
+			for _, options := range []string{"", ", max_bytes => 1", ", exclude => '{b}'", ", level => 'statement', exclude => '{b}'"} {
+				d.admin.exec("SELECT rowcast.watch('n', 'body'" + options + ")")
 				app.exec("INSERT INTO public.n VALUES (1, '2026-01-01', 'x', 'x'); UPDATE public.n SET body = 'y'; DELETE FROM public.n")
 				if n := len(d.log()); n != 3 {
 					t.Errorf("SET %s: %d log rows", setting, n)
@@ -218,6 +215,7 @@ func TestHarmless_huge_rows(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes a gigabyte")
 	}
+	t.Parallel()
 	for i, s := range servers {
 		t.Run(fmt.Sprintf("postgres_%d", s.cluster.Version()), func(t *testing.T) {
 			d := s.database(t, "prepared")
@@ -231,13 +229,13 @@ func TestHarmless_huge_rows(t *testing.T) {
 			d.logged(`I1 {"id":1,"topic_id":"7"}`)
 			d.app.exec("INSERT INTO n VALUES (2, repeat('7', 200000000))")
 			d.logged(`I1 {"id":2,"topic_id":"` + strings.Repeat("7", 1000) + `"}`)
+			if i > 0 {
+				return
+			}
 			d.app.exec("DELETE FROM n WHERE id = 2")
 			d.logged(`D1 {"id":2,"topic_id":"` + strings.Repeat("7", 1000) + `"}`)
 			d.app.exec("UPDATE n SET b = 'row' WHERE id = 1")
 			d.logged(`U3 {"id":1,"topic_id":"7"} < {"id":1,"topic_id":"7"} b`)
-			if i > 0 {
-				return
-			}
 			// A row that is over 1 GB cannot be made one value any more. It comes to be by UPDATEs.
 			d.app.exec("UPDATE n SET b = a || a WHERE id = 1")
 			if got := d.log(); len(got) != 1 || got[0].Op != "B" {
