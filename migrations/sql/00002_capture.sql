@@ -265,7 +265,6 @@ DECLARE
   bell     pg_catalog.int8 := pg_catalog.pg_sequence_last_value('rowcast.doorbell');
   watch_id pg_catalog.int4 := TG_ARGV[0];
   most     pg_catalog.int4 := TG_ARGV[1];
-  slot     pg_catalog.int4;
   mutation pg_catalog.text;
   shape    pg_catalog.json;           -- see is_outdated
   too_old  pg_catalog.bool := false;
@@ -304,15 +303,14 @@ BEGIN
     END IF;
   END IF;
 
-  slot := rowcast.slot_of(ms);
-  mutation := pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200);
   IF NOT whole THEN
+    mutation := pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200);
     IF pg_catalog.left(pg_catalog.current_setting('transaction_isolation'), 5) OPERATOR(pg_catalog.<>) 'read ' THEN
       EXECUTE 'SELECT pg_catalog.row_to_json(j.*) FROM (SELECT x.* FROM (SELECT) one LEFT JOIN (SELECT ($1).*) x ON false) j' INTO shape USING NEW;
       too_old := rowcast.is_outdated(watch_id, TG_RELID, shape);
     END IF;
     IF too_old OR rowcast.is_huge(pg_catalog.pg_column_size(OLD)) OR rowcast.is_huge(pg_catalog.pg_column_size(NEW)) THEN
-      EXECUTE rowcast.resync_statement(watch_id) USING NULL, NULL, pg_catalog.pg_current_xact_id(), slot, made, mutation;
+      EXECUTE rowcast.resync_statement(watch_id) USING NULL, NULL, pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), made, mutation;
     ELSE
       IF TG_ARGV[2] OPERATOR(pg_catalog.=) 'chosen'
          AND rowcast.is_small(pg_catalog.pg_column_size(OLD), most) IS NOT FALSE AND rowcast.is_small(pg_catalog.pg_column_size(NEW), most) IS NOT FALSE THEN
@@ -327,38 +325,15 @@ BEGIN
         END IF;
       END IF;
       IF NOT whole THEN
-        EXECUTE rowcast.log_statement(watch_id, TG_RELID, TG_OP, true) USING OLD, NEW, pg_catalog.pg_current_xact_id(), slot, made, mutation;
+        EXECUTE rowcast.log_statement(watch_id, TG_RELID, TG_OP, true) USING OLD, NEW, pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), made, mutation;
       END IF;
     END IF;
   END IF;
 
-  -- Into the partition itself: finding it would cost a third of the rest.
-  IF NOT whole THEN
-    NULL;
-  ELSIF slot OPERATOR(pg_catalog.=) 0 THEN
-    INSERT INTO rowcast.log_0 OVERRIDING SYSTEM VALUE
-    VALUES (pg_catalog.nextval('rowcast.log_id_seq'), pg_catalog.pg_current_xact_id(), 0, watch_id, TG_OP::pg_catalog."char", 0, made, mutation, after, before);
-  ELSIF slot OPERATOR(pg_catalog.=) 1 THEN
-    INSERT INTO rowcast.log_1 OVERRIDING SYSTEM VALUE
-    VALUES (pg_catalog.nextval('rowcast.log_id_seq'), pg_catalog.pg_current_xact_id(), 1, watch_id, TG_OP::pg_catalog."char", 0, made, mutation, after, before);
-  ELSIF slot OPERATOR(pg_catalog.=) 2 THEN
-    INSERT INTO rowcast.log_2 OVERRIDING SYSTEM VALUE
-    VALUES (pg_catalog.nextval('rowcast.log_id_seq'), pg_catalog.pg_current_xact_id(), 2, watch_id, TG_OP::pg_catalog."char", 0, made, mutation, after, before);
-  ELSIF slot OPERATOR(pg_catalog.=) 3 THEN
-    INSERT INTO rowcast.log_3 OVERRIDING SYSTEM VALUE
-    VALUES (pg_catalog.nextval('rowcast.log_id_seq'), pg_catalog.pg_current_xact_id(), 3, watch_id, TG_OP::pg_catalog."char", 0, made, mutation, after, before);
-  ELSIF slot OPERATOR(pg_catalog.=) 4 THEN
-    INSERT INTO rowcast.log_4 OVERRIDING SYSTEM VALUE
-    VALUES (pg_catalog.nextval('rowcast.log_id_seq'), pg_catalog.pg_current_xact_id(), 4, watch_id, TG_OP::pg_catalog."char", 0, made, mutation, after, before);
-  ELSIF slot OPERATOR(pg_catalog.=) 5 THEN
-    INSERT INTO rowcast.log_5 OVERRIDING SYSTEM VALUE
-    VALUES (pg_catalog.nextval('rowcast.log_id_seq'), pg_catalog.pg_current_xact_id(), 5, watch_id, TG_OP::pg_catalog."char", 0, made, mutation, after, before);
-  ELSIF slot OPERATOR(pg_catalog.=) 6 THEN
-    INSERT INTO rowcast.log_6 OVERRIDING SYSTEM VALUE
-    VALUES (pg_catalog.nextval('rowcast.log_id_seq'), pg_catalog.pg_current_xact_id(), 6, watch_id, TG_OP::pg_catalog."char", 0, made, mutation, after, before);
-  ELSIF slot OPERATOR(pg_catalog.=) 7 THEN
-    INSERT INTO rowcast.log_7 OVERRIDING SYSTEM VALUE
-    VALUES (pg_catalog.nextval('rowcast.log_id_seq'), pg_catalog.pg_current_xact_id(), 7, watch_id, TG_OP::pg_catalog."char", 0, made, mutation, after, before);
+  IF whole THEN
+    INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id, data, old)
+    VALUES (pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), watch_id, TG_OP::pg_catalog."char", made,
+            pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200), after, before);
   END IF;
 
   IF rowcast.must_ring(bell, ms) THEN
