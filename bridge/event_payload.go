@@ -33,8 +33,8 @@ func (p *payload) append(dst []byte) []byte {
 	dst = append(dst, p.plan.entity...)
 	dst = append(dst, ':')
 	show := p.show
-	if p.cut {
-		show = common(show, p.plan.lean)
+	if p.truncated || p.cut {
+		show = common(show, p.plan.lean) // a cut row holds what derived types ask about, too
 	}
 	dst = appendRow(dst, p.plan.columns, p.row, show, p.cut)
 	if p.changed {

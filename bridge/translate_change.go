@@ -51,7 +51,7 @@ func (t *translator) update(p *plan, c *pglisten.Change) {
 		update: true, changed: changed, changes: t.changes,
 		old: t.old, oldOf: p.key,
 	}
-	if p.watch.IncludeOld && !c.NewCut {
+	if p.watch.IncludeOld && !c.NewCut && !c.OldCut {
 		show.oldOf = p.all
 	}
 	t.plain(p, c, p.updated, topics, show)

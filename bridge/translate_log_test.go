@@ -105,3 +105,52 @@ func logEvents(t *testing.T, conn *pgx.Conn, w *pglisten.Watch) (all []string, c
 	}
 	return all, cut
 }
+
+// A cut row holds the columns that derived types ask about, beside key and
+// topic columns: the events show only these.
+func TestTranslator_cut_row_with_derive_columns(t *testing.T) {
+	t.Parallel()
+	w := &pglisten.Watch{
+		ID: 1, Table: "docs", Entity: "doc", TopicColumn: "topic_id", Templates: []string{"topic_{topic_id}"},
+		Key: []string{"id"}, IncludeOld: true,
+		Columns: []pglisten.Column{
+			{Name: "id", Type: exactType}, {Name: "topic_id", Type: exactType},
+			{Name: "status", Type: textType}, {Name: "body", Type: textType},
+		},
+		Derive: []pglisten.Derive{{Type: "doc_done", On: "update", Column: "status", Becomes: json.RawMessage(`"done"`)}},
+	}
+	cut := `{"id":1,"topic_id":7,"status":"done"}`
+	was := `{"id":1,"topic_id":7,"status":"open"}`
+	tests := map[string]pglisten.Change{
+		"update": changeOf(w, pglisten.Update, cut, was, func(c *pglisten.Change) {
+			c.NewCut, c.OldCut, c.Changed = true, true, []string{"status"}
+		}),
+		"insert": changeOf(w, pglisten.Insert, cut, "", func(c *pglisten.Change) { c.NewCut = true }),
+		"delete": changeOf(w, pglisten.Delete, cut, "", func(c *pglisten.Change) { c.NewCut = true }),
+		"update from a cut row": changeOf(w, pglisten.Update, `{"id":1,"topic_id":7,"status":"x","body":"short"}`, was, func(c *pglisten.Change) {
+			c.OldCut, c.Changed = true, []string{"body", "status"}
+		}),
+	}
+	for name, c := range tests {
+		var types []string
+		for _, item := range translated(t, c, 0) {
+			var e struct {
+				Type    string
+				Payload struct {
+					Doc, Old  map[string]any
+					Truncated bool
+				}
+			}
+			if err := json.Unmarshal(item.Data, &e); err != nil {
+				t.Fatal(err)
+			}
+			types = append(types, e.Type)
+			if e.Payload.Truncated != c.NewCut || c.NewCut && len(e.Payload.Doc) != 2 || len(e.Payload.Old) != 0 {
+				t.Errorf("%s: %s", name, item.Data)
+			}
+		}
+		if want := name == "update"; slices.Contains(types, "doc_done") != want {
+			t.Errorf("%s made %q", name, types)
+		}
+	}
+}
