@@ -18,7 +18,7 @@ func TestWatch_refuses(t *testing.T) {
 			"'pg_class'": "system table", "'rowcast.log'": "system table", "'missing'": "does not exist", "'9999999'": "no such table",
 			"'n', 'nope'": `column "nope" does not exist`, "'n', topics => '{\"a {b}\"}'": `column "b" does not exist`, "'n', topics => '{a b}'": "a topic has 1 to 200 bytes",
 			"'n', topics => '{\"a*\"}'": "a topic has", "'n', topics => '{$a}'": "a topic has", "'n', topics => '{}'": "topics is empty", "'n', topics => array['a{']": "names columns as {column}", "'n', topics => array[repeat('x', 201)]": "a topic has", "'n', topics => array[null]": "a topic has",
-			"'n', entity => 'Note'": "entity \"Note\"", "'news'": "Give entity =>", "'\"Odd Name\"'": "Give topics =>",
+			"'n', entity => 'Note'": "entity \"Note\"", "'n', entity => 'old'": "every payload has", "'news'": "Give entity =>", "'\"Odd Name\"'": "Give topics =>",
 			"'n', ops => '{insert,upsert}'": "ops {insert,upsert}", "'n', ops => '{}'": "ops {}", "'n', level => 'table'": "level must be", "'p', level => 'statement'": "Use level => 'row'",
 			"'n', exclude => '{nope}'": `column "nope" does not exist`, "'n', exclude => '{id}'": "key or topic column", "'n', 'topic_id', exclude => '{topic_id}'": "key or topic column",
 			"'n', columns => '{body}', exclude => '{topic_id}'": "cannot both be given", "'n', columns => '{nope}'": "does not exist", "'n', max_bytes => 0": "max_bytes", "'n', max_bytes => 600000": "max_bytes",

@@ -223,6 +223,8 @@ BEGIN
     fault := format('no entity can be derived from "%s"', rel.relname); hint := 'Give entity => ''…'', in the singular.';
   ELSIF entity !~ '^[a-z][a-z0-9_]{0,99}$' THEN
     fault := format('entity "%s" must be lower-case letters, digits and _, beginning with a letter', entity); hint := 'Give entity => ''…''.';
+  ELSIF entity = ANY ('{topic_id,id,changed,changed_fields,old,truncated,moved}') THEN
+    fault := format('entity "%s" is a field that every payload has', entity); hint := 'Give entity => ''…''.';
   ELSIF cardinality(ops) = 0 OR ops && ARRAY[NULL]::text[] OR NOT ops <@ '{insert,update,delete,truncate}' THEN
     fault := format('ops %s: insert, update, delete and truncate there are', ops);
   ELSIF coalesce(level, '') NOT IN ('row', 'statement') THEN
