@@ -104,14 +104,17 @@ INSERT INTO backfill SELECT g, g % 100, 0, 'a note' FROM generate_series(1, 2000
 CREATE TABLE narrow_watched (LIKE narrow INCLUDING ALL);
 CREATE TABLE wide_watched (LIKE wide INCLUDING ALL);
 CREATE TABLE wide_listed (LIKE wide INCLUDING ALL);
+CREATE TABLE wide_statement (LIKE wide INCLUDING ALL);
 CREATE TABLE backfill_watched (LIKE backfill INCLUDING ALL);
 INSERT INTO narrow_watched SELECT * FROM narrow;
 INSERT INTO wide_watched SELECT * FROM wide;
 INSERT INTO wide_listed SELECT * FROM wide;
+INSERT INTO wide_statement SELECT * FROM wide;
 INSERT INTO backfill_watched SELECT * FROM backfill;
 SELECT rowcast.watch('narrow_watched', 'topic_id');
 SELECT rowcast.watch('wide_watched', 'topic_id');
 SELECT rowcast.watch('wide_listed', 'topic_id', columns => '{id,topic_id,n}');
+SELECT rowcast.watch('wide_statement', 'topic_id', columns => '{id,topic_id,n}', level => 'statement');
 SELECT rowcast.watch('backfill_watched', 'topic_id');
 VACUUM ANALYZE;`
 
@@ -147,6 +150,7 @@ func (b *bench) updates(ctx context.Context, w io.Writer, c *cluster, conn *pgx.
 		{"one column, 1,000 narrow rows", "UPDATE narrow SET n = n + 1", []string{"UPDATE narrow_watched SET n = n + 1"}},
 		{"one column, 100 rows beside 100 kB of text", "UPDATE wide SET n = n + 1", []string{"UPDATE wide_watched SET n = n + 1"}},
 		{"the same, watched with columns => '{id,topic_id,n}'", "UPDATE wide SET n = n + 1", []string{"UPDATE wide_listed SET n = n + 1"}},
+		{"the same, and with level => 'statement'", "UPDATE wide SET n = n + 1", []string{"UPDATE wide_statement SET n = n + 1"}},
 		{"200,000 rows", "UPDATE backfill SET n = n + 1", []string{"UPDATE backfill_watched SET n = n + 1"}},
 		{"200,000 rows after SELECT rowcast.bulk('…')", "UPDATE backfill SET n = n + 1", []string{"SELECT rowcast.bulk('backfill_watched')", "UPDATE backfill_watched SET n = n + 1"}},
 	}

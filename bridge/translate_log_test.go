@@ -114,8 +114,10 @@ func TestTranslator_cut_row_with_derive_columns(t *testing.T) {
 		ID: 1, Table: "docs", Entity: "doc", TopicColumn: "topic_id", Templates: []string{"topic_{topic_id}"},
 		Key: []string{"id"}, IncludeOld: true,
 		Columns: []pglisten.Column{
-			{Name: "id", Type: exactType}, {Name: "topic_id", Type: exactType},
-			{Name: "status", Type: textType}, {Name: "body", Type: textType},
+			{Name: "id", Type: exactType},
+			{Name: "topic_id", Type: exactType},
+			{Name: "status", Type: textType},
+			{Name: "body", Type: textType},
 		},
 		Derive: []pglisten.Derive{{Type: "doc_done", On: "update", Column: "status", Becomes: json.RawMessage(`"done"`)}},
 	}
