@@ -379,20 +379,23 @@ DECLARE
   sources pg_catalog.regclass[] := ARRAY(SELECT g.tgrelid::pg_catalog.regclass FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
                                           WHERE p.pronamespace = 'rowcast'::pg_catalog.regnamespace GROUP BY 1 ORDER BY 1);
   source  pg_catalog.regclass;
+  until   pg_catalog.timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) '30 s'::pg_catalog.interval;
   t       record;
 BEGIN
   PERFORM pg_catalog.set_config('lock_timeout', rowcast.patience(pg_catalog.cardinality(sources)), true);
-  FOR try IN 1 .. 20 LOOP
+  LOOP
     BEGIN
       FOREACH source IN ARRAY sources LOOP
         EXECUTE pg_catalog.format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', source);
       END LOOP;
       EXIT;
     EXCEPTION WHEN lock_not_available THEN
-      IF try = 20 THEN
+      IF pg_catalog.clock_timestamp() OPERATOR(pg_catalog.>) until THEN
         RAISE EXCEPTION 'table % is locked by another transaction', source
           USING ERRCODE = 'lock_not_available', HINT = 'Nothing was changed. SELECT rowcast.unwatch(…) each watched table first, in a transaction of its own.';
       END IF;
+      -- The one that is hard to get goes first: holding nothing, we wait for it at no writer's cost.
+      sources := source OPERATOR(pg_catalog.||) pg_catalog.array_remove(sources, source);
     END;
   END LOOP;
   FOR t IN SELECT g.tgname, g.tgrelid::pg_catalog.regclass AS source FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
