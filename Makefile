@@ -28,7 +28,7 @@ test: lint ## everything that must be green, on three majors of Postgres
 lint: $(LINT) ## read the code for faults and for imports against the map
 	$(LINT) run
 
-bench: ## measure this machine: latency, fan-out, what a write costs
+bench: ## measure this machine: latency, and what a write costs
 	@scripts/install-missing postgres
 	@go build -o bin/rowcast ./cmd/rowcast && exec bin/rowcast bench
 

@@ -65,16 +65,39 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 		return err
 	}
 	if o.Only != "tax" {
-		if err := b.latency(ctx, w); err != nil {
+		if err := b.on(ctx, w, map[string]string{"fsync": "off"}, roads, b.latency); err != nil {
 			return fmt.Errorf("latency: %w", err)
 		}
 	}
 	if o.Only != "latency" {
-		if err := b.tax(ctx, w); err != nil {
+		slowFlush := map[string]string{"commit_delay": "1000", "commit_siblings": "0", "max_wal_size": "4GB"}
+		if err := b.on(ctx, w, slowFlush, contenders, b.tax); err != nil {
 			return fmt.Errorf("tax: %w", err)
 		}
 	}
 	return nil
+}
+
+// on runs measure on a cluster of its own, with these settings and tables.
+func (b *bench) on(ctx context.Context, w io.Writer, settings map[string]string, tables string,
+	measure func(context.Context, io.Writer, *cluster, *pgx.Conn) error,
+) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c, err := b.start(ctx, settings)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	defer cancel() // first, for close waits for what runs
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, tables); err != nil {
+		return fmt.Errorf("create tables: %w", err)
+	}
+	return measure(ctx, w, c, conn)
 }
 
 func (b *bench) progress(format string, args ...any) {

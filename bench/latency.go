@@ -50,22 +50,7 @@ type road struct {
 }
 
 // latency prints how long a row takes from COMMIT to a client that sleeps.
-func (b *bench) latency(ctx context.Context, w io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	cluster, err := b.start(ctx, map[string]string{"fsync": "off"})
-	if err != nil {
-		cancel()
-		return err
-	}
-	defer cluster.close()
-	defer cancel()
-	conn, err := cluster.connect(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := conn.Exec(ctx, roads); err != nil {
-		return fmt.Errorf("create roads: %w", err)
-	}
+func (b *bench) latency(ctx context.Context, w io.Writer, cluster *cluster, conn *pgx.Conn) error {
 	bare, err := cluster.listen(ctx, "bench_bare") // a client of Postgres itself
 	if err != nil {
 		return err

@@ -46,22 +46,7 @@ INSERT INTO %s (topic_id, author, content) VALUES (:topic, 'Olena', 'a message o
 
 // tax prints the throughput of writers under each contender as a ratio to the
 // table without triggers.
-func (b *bench) tax(ctx context.Context, w io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	cluster, err := b.start(ctx, map[string]string{"commit_delay": "1000", "commit_siblings": "0", "max_wal_size": "4GB"})
-	if err != nil {
-		cancel()
-		return err
-	}
-	defer cluster.close()
-	defer cancel()
-	conn, err := cluster.connect(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := conn.Exec(ctx, contenders); err != nil {
-		return fmt.Errorf("create contenders: %w", err)
-	}
+func (b *bench) tax(ctx context.Context, w io.Writer, cluster *cluster, conn *pgx.Conn) error {
 	if _, err := cluster.listen(ctx, "bench_tax"); err != nil {
 		return err
 	}
