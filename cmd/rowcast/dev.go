@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"rowcast/bridge"
 	"rowcast/config"
@@ -62,33 +63,45 @@ func (d demo) run(ctx context.Context, out io.Writer, log *slog.Logger) (err err
 	if err := populate(ctx, url); err != nil {
 		return interrupted(ctx, err)
 	}
+	db, err := chat.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
 	shell := psql(cluster)
 	page, err := chat.Page(shell)
 	if err != nil {
 		return err
 	}
+	line := fmt.Sprintf("%s -c %q", shell, chat.Insert)
+	api := chat.New(chat.Options{DB: db, Psql: line, Logger: log})
 	pages := http.NewServeMux()
+	pages.Handle("/api/", api.Handler())
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write(page) // the browser is gone: its loss
 	})
-	return bridge.New(bridge.Options{
+	daemon := bridge.New(bridge.Options{
 		HTTPAddr: d.addr,
 		Page:     pages,
 		Source:   pglisten.Options{URL: url},
 		Gate:     auth.Options{Chosen: true},
-		Ready:    func(public, _ net.Addr) { d.announce(out, public, shell) },
+		Ready:    func(public, _ net.Addr) { d.announce(out, public, line) },
 		Logger:   log,
-	}).Run(ctx)
+	})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return api.Run(ctx) })
+	g.Go(func() error { return daemon.Run(ctx) })
+	return g.Wait()
 }
 
 // announce says where to look and what to type.
-func (d demo) announce(out io.Writer, public net.Addr, shell string) {
+func (d demo) announce(out io.Writer, public net.Addr, line string) {
 	end := "Ctrl-C removes everything."
 	if d.keep != "" {
 		end = "Ctrl-C stops it; the cluster stays in " + d.keep + "."
 	}
-	fmt.Fprintf(out, "Open\n\n  http://%s/\n\nand paste into another terminal\n\n  %s -c %q\n\n%s\n", public, shell, chat.Insert, end)
+	fmt.Fprintf(out, "Open\n\n  http://%s/\n\nand paste into another terminal\n\n  %s\n\n%s\n", public, line, end)
 }
 
 // free says in time that the port is taken; a cluster takes seconds to start.

@@ -1,5 +1,6 @@
 // Package chat is the demo application that `rowcast dev` starts: a schema
-// with watched tables, and a page on which two users see the same rows.
+// with watched tables, a small HTTP API over them, and a page on which two users
+// see the same rows.
 package chat
 
 import (
