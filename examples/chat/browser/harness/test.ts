@@ -1,0 +1,60 @@
+import type { Browser, Page } from 'playwright-core'
+import { test as plain } from 'vitest'
+import { launch } from './browser.ts'
+import { Demo } from './demo.ts'
+import { Site } from './site.ts'
+import { type VisitorOptions, Visitors } from './visitor.ts'
+
+export { describe, expect } from 'vitest'
+
+interface OfFile {
+  /** `rowcast dev`, with a Postgres of its own. */
+  demo: Demo
+  browser: Browser
+}
+
+interface OfTest {
+  /** Opens an empty page for one more user, with cookies, cache and network of their own. */
+  visitor: (options?: VisitorOptions) => Promise<Page>
+  /** The page of a user, where one is enough. */
+  page: Page
+  /** Serves the pages of fixtures/. */
+  site: Site
+}
+
+/** Vitest's test with what a browser test needs; an error on a page's console fails the test. */
+export const test = plain.extend<OfFile & OfTest>({
+  demo: [
+    // biome-ignore lint/correctness/noEmptyPattern: vitest reads which fixtures are wanted from the pattern
+    async ({}, use) => {
+      const demo = await Demo.start()
+      await use(demo)
+      await demo.end()
+    },
+    { scope: 'file' },
+  ],
+  browser: [
+    // biome-ignore lint/correctness/noEmptyPattern: as above
+    async ({}, use) => {
+      const browser = await launch()
+      await use(browser)
+      await browser.close()
+    },
+    { scope: 'file' },
+  ],
+  visitor: async ({ browser, task }, use) => {
+    const visitors = new Visitors(browser)
+    await use(options => visitors.add(options))
+    if (task.result?.state === 'fail' || visitors.errors.length > 0) console.log(`${task.name}: pictures in ${await visitors.photograph()}`)
+    await visitors.leave()
+    if (visitors.errors.length > 0) throw new Error(`errors on the page:\n${visitors.errors.join('\n')}`)
+  },
+  page: async ({ visitor }, use) => {
+    await use(await visitor())
+  },
+  site: async ({ demo }, use) => {
+    const site = await Site.open(demo.database)
+    await use(site)
+    await site.close()
+  },
+})
