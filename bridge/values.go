@@ -26,7 +26,7 @@ func appendValue(dst, value []byte, t *pglisten.Type) []byte {
 	switch t.Kind {
 	case pglisten.Text, pglisten.Exact:
 		return appendAsString(dst, value)
-	case pglisten.Number, pglisten.Bool:
+	case pglisten.Number, pglisten.Float, pglisten.Bool:
 		if inner := value[1:max(1, len(value)-1)]; isText && isScalar(inner) {
 			return append(dst, inner...)
 		}

@@ -17,8 +17,17 @@ type catalogue struct {
 	watches map[int32]*Watch
 	faults  map[int32]string // what is wrong with a live watch, in rowcast.watches' words
 	epoch   string           // "" when there is none for this database
-	live    int              // watches that have not ended
+	live    []*Watch         // those that have not ended
 	loaded  time.Time        // when the loading began
+}
+
+// LoadWatches reads the live watches, as a [Source] sees them.
+func LoadWatches(ctx context.Context, conn *pgx.Conn) ([]*Watch, error) {
+	c, err := loadCatalogue(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	return c.live, nil
 }
 
 // loadCatalogue reads the watches and what Postgres knows of their tables, from
@@ -59,6 +68,7 @@ type watchRow struct {
 	Entity      string
 	TopicColumn *string
 	Topics      []string
+	Ops         []string
 	Exclude     []string
 	Only        []string // NULL: all
 	AsText      []string // logged as text: their own cast to json may raise
@@ -72,7 +82,7 @@ type watchRow struct {
 const askEpoch = `SELECT coalesce((SELECT e.epoch FROM rowcast.epoch e WHERE e.identity = rowcast.current_identity()), '')`
 
 const askWatches = `SELECT w.id, coalesce(c.oid, 0), coalesce(n.nspname, ''), coalesce(c.relname, ''), w.entity,
-       w.topic_column, w.topics, w.exclude, w.columns, w.as_text, w.include_old, w.unchanged, w.derive,
+       w.topic_column, w.topics, w.ops, w.exclude, w.columns, w.as_text, w.include_old, w.unchanged, w.derive,
        ARRAY(SELECT a.attname
                FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
                JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
@@ -89,7 +99,7 @@ func loadWatches(ctx context.Context, tx pgx.Tx) ([]watchRow, error) {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (w watchRow, err error) {
-		err = row.Scan(&w.ID, &w.OID, &w.Schema, &w.Table, &w.Entity, &w.TopicColumn, &w.Topics, &w.Exclude,
+		err = row.Scan(&w.ID, &w.OID, &w.Schema, &w.Table, &w.Entity, &w.TopicColumn, &w.Topics, &w.Ops, &w.Exclude,
 			&w.Only, &w.AsText, &w.IncludeOld, &w.Unchanged, &w.Derive, &w.Key, &w.State)
 		return w, err
 	})
@@ -99,7 +109,7 @@ func loadWatches(ctx context.Context, tx pgx.Tx) ([]watchRow, error) {
 func (c *catalogue) add(row watchRow, types *types) error {
 	w := &Watch{
 		ID: row.ID, Schema: row.Schema, Table: row.Table, Entity: row.Entity,
-		Templates: row.Topics, Key: row.Key, IncludeOld: row.IncludeOld, Unchanged: row.Unchanged,
+		Templates: row.Topics, Ops: row.Ops, Key: row.Key, IncludeOld: row.IncludeOld, Unchanged: row.Unchanged,
 		known: map[string]bool{},
 	}
 	if row.TopicColumn != nil {
@@ -122,7 +132,7 @@ func (c *catalogue) add(row watchRow, types *types) error {
 	if row.State == nil {
 		return nil
 	}
-	c.live++
+	c.live = append(c.live, w)
 	if *row.State != "ok" && !strings.HasPrefix(*row.State, "abandoned") {
 		c.faults[w.ID] = *row.State
 	}

@@ -17,10 +17,13 @@ func TestCatalogue_types(t *testing.T) {
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE DOMAIN big AS bigint;
 CREATE DOMAIN bigger AS big NOT NULL;
+CREATE DOMAIN biggest AS bigger;
+CREATE DOMAIN grid AS bigger[][];
 CREATE TYPE pair AS (n bigint, at timestamptz);
-CREATE TYPE nest AS (p pair, all_p pair[]);
+CREATE TYPE nest AS (p pair, all_p pair[], d bigger);
+CREATE TABLE seam (n int NOT NULL);
 CREATE TABLE odd ("k 1" int, k2 text, i2 int2, f float8, n numeric(10,2), m money, b bool NOT NULL, j jsonb,
-  tz timestamptz, ts timestamp, raw bytea, e mood, d big, dd bigger, a int8[], aa text[][], c pair, nn nest, secret text,
+  tz timestamptz, ts timestamp, raw bytea, e mood, d big, dd bigger, a int8[], aa text[][], c pair, nn nest, ddd biggest, g grid, gg grid[], l seam, secret text,
   PRIMARY KEY (k2, "k 1"));
 SELECT rowcast.watch('odd', 'i2', exclude => '{secret}', entity => 'odd', derive => '[{"type":"odd_sad","on":"update","column":"e","becomes":"sad"}]')`)
 	c, err := loadCatalogue(t.Context(), conn)
@@ -30,16 +33,13 @@ SELECT rowcast.watch('odd', 'i2', exclude => '{secret}', entity => 'odd', derive
 	w := watchOf(t, c, "odd")
 	var got []string
 	for _, column := range w.Columns {
-		null := ""
-		if column.Nullable {
-			null = "?"
-		}
-		got = append(got, column.Name+null+" "+describe(column.Type))
+		got = append(got, describeColumn(column))
 	}
 	want := []string{
-		"k 1 number", "k2 text", "i2? number", "f? number", "n? exact", "m? exact", "b bool", "j? json",
-		"tz? timestamp", "ts? text", "raw? bytes", "e? text", "d? exact", "dd exact", "a? [exact]", "aa? [text]",
-		"c? {n exact, at timestamp}", "nn? {p {n exact, at timestamp}, all_p [{n exact, at timestamp}]}",
+		"k 1 number", "k2 text", "i2? number", "f? float", "n? exact", "m? exact", "b bool", "j? json",
+		"tz? timestamp", "ts? text", "raw? bytes", "e? (sad happy)", "d? exact", "dd exact", "a? [exact]", "aa? [[text]]",
+		"c? {n? exact, at? timestamp}", "nn? {p? {n? exact, at? timestamp}, all_p? [{n? exact, at? timestamp}], d exact}",
+		"ddd exact", "g? [[exact]]", "gg? [[[exact]]]", "l? {n? number}",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
@@ -90,18 +90,48 @@ func watchOf(t *testing.T, c *catalogue, table string) *Watch {
 	return nil
 }
 
+func describeColumn(c Column) string {
+	null := ""
+	if c.Nullable {
+		null = "?"
+	}
+	return c.Name + null + " " + describe(c.Type)
+}
+
 func describe(t *Type) string {
 	switch t.Kind {
 	case Array:
-		return "[" + describe(t.Elem) + "]"
+		return strings.Repeat("[", t.Dims) + describe(t.Elem) + strings.Repeat("]", t.Dims)
 	case Composite:
 		var fields []string
 		for _, f := range t.Fields {
-			fields = append(fields, f.Name+" "+describe(f.Type))
+			fields = append(fields, describeColumn(f))
 		}
 		return "{" + strings.Join(fields, ", ") + "}"
 	}
-	return [...]string{"text", "number", "exact", "bool", "json", "timestamp", "bytes"}[t.Kind]
+	if t.Enum != nil {
+		return "(" + strings.Join(t.Enum, " ") + ")"
+	}
+	return [...]string{"text", "number", "float", "exact", "bool", "json", "timestamp", "bytes"}[t.Kind]
+}
+
+// What has ended is left out.
+func TestLoadWatches(t *testing.T) {
+	t.Parallel()
+	conn := pgtest.Connect(t, pgtest.Database(t))
+	execute(t, conn, `
+CREATE TABLE a (id int PRIMARY KEY);
+CREATE TABLE b (id int PRIMARY KEY);
+SELECT rowcast.watch('a'), rowcast.watch('b', ops => '{delete,insert}');
+SELECT rowcast.unwatch('a')`)
+	list, err := LoadWatches(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(list, func(w *Watch) bool { return w.Table == "b" })
+	if i < 0 || !slices.Equal(list[i].Ops, []string{"insert", "delete"}) || slices.ContainsFunc(list, func(w *Watch) bool { return w.Table == "a" }) {
+		t.Errorf("got %+v", list)
+	}
 }
 
 // Watches and columns made while the source runs are known when their first

@@ -79,6 +79,9 @@ func (r *reader) reload(ctx context.Context) error {
 // exchange puts a newer catalogue in place. What it no longer holds stays: a
 // batch at hand may name it. So does what was known of a table now gone.
 func (r *reader) exchange(fresh *catalogue) {
+	if tell := r.s.o.Watches; tell != nil {
+		tell(fresh.live)
+	}
 	if r.catalogue != nil {
 		for id, old := range r.catalogue.watches {
 			w := fresh.watches[id]
@@ -108,7 +111,7 @@ var errOtherEpoch = errors.New("another instance began a new epoch")
 // report tells sink of each watch whose faults changed.
 func (r *reader) report(ctx context.Context) error {
 	now := r.catalogue.faults
-	r.s.stats.edit(func(s *Stats) { s.Watches, s.Drifted = r.catalogue.live, len(now) })
+	r.s.stats.edit(func(s *Stats) { s.Watches, s.Drifted = len(r.catalogue.live), len(now) })
 	for _, id := range slices.Sorted(maps.Keys(r.catalogue.watches)) {
 		w, fault, before := r.catalogue.watches[id], now[id], r.reported[id]
 		if fault == before {

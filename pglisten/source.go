@@ -49,6 +49,9 @@ type Options struct {
 	HistoryBytes int64
 	// Channels are NOTIFY channels to hand on as they are. Not in mode Poll.
 	Channels []string
+	// Watches, if set, is told of the live watches whenever they were loaded,
+	// before the first Reset for the first time. It must not block.
+	Watches func([]*Watch)
 	// Logger; none by default.
 	Logger *slog.Logger
 }

@@ -20,6 +20,7 @@ type attribute struct {
 	name     string
 	typ      uint32
 	typeName string
+	dims     int
 	notNull  bool
 	virtual  bool // generated when read: NULL in a trigger
 }
@@ -27,8 +28,10 @@ type attribute struct {
 type typeRow struct {
 	name    string
 	base    uint32 // of a domain
+	dims    int    // of a domain over an array
 	elem    uint32 // of an array
 	fields  uint32 // the relation of a composite type
+	labels  []string
 	notNull bool
 }
 
@@ -49,13 +52,14 @@ const reachable = `WITH RECURSIVE reachable (oid) AS (
 
 const (
 	askTypes = reachable + `SELECT p.oid, format_type(p.oid, NULL),
-       CASE WHEN p.typtype = 'd' THEN p.typbasetype ELSE 0 END,
+       CASE WHEN p.typtype = 'd' THEN p.typbasetype ELSE 0 END, p.typndims,
        coalesce((SELECT e.oid FROM pg_type e WHERE e.oid = p.typelem AND e.typarray = p.oid), 0),
        CASE WHEN p.typtype = 'c' THEN p.typrelid ELSE 0 END,
+       ARRAY(SELECT e.enumlabel FROM pg_enum e WHERE e.enumtypid = p.oid ORDER BY e.enumsortorder),
        p.typnotnull
   FROM reachable r JOIN pg_type p ON p.oid = r.oid`
 	askColumns = reachable + `SELECT a.attrelid, a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod),
-       a.attnotnull, a.attgenerated = 'v'
+       a.attndims::int, a.attnotnull, a.attgenerated = 'v'
   FROM pg_attribute a
  WHERE a.attnum > 0 AND NOT a.attisdropped
    AND (a.attrelid IN (SELECT w.source FROM rowcast.watch w)
@@ -71,7 +75,8 @@ func loadTypes(ctx context.Context, tx pgx.Tx) (*types, error) {
 	}
 	var oid uint32
 	var row typeRow
-	_, err = pgx.ForEachRow(rows, []any{&oid, &row.name, &row.base, &row.elem, &row.fields, &row.notNull}, func() error {
+	fields := []any{&oid, &row.name, &row.base, &row.dims, &row.elem, &row.fields, &row.labels, &row.notNull}
+	_, err = pgx.ForEachRow(rows, fields, func() error {
 		t.rows[oid] = row
 		return nil
 	})
@@ -82,7 +87,8 @@ func loadTypes(ctx context.Context, tx pgx.Tx) (*types, error) {
 		return nil, err
 	}
 	var a attribute
-	_, err = pgx.ForEachRow(rows, []any{&a.relation, &a.name, &a.typ, &a.typeName, &a.notNull, &a.virtual}, func() error {
+	fields = []any{&a.relation, &a.name, &a.typ, &a.typeName, &a.dims, &a.notNull, &a.virtual}
+	_, err = pgx.ForEachRow(rows, fields, func() error {
 		t.columns[a.relation] = append(t.columns[a.relation], a)
 		return nil
 	})
@@ -94,7 +100,15 @@ func loadTypes(ctx context.Context, tx pgx.Tx) (*types, error) {
 func (t *types) column(a attribute) Column {
 	typ := *t.typ(a.typ)
 	typ.Name = a.typeName
-	return Column{Name: a.name, Nullable: !a.notNull && !t.rows[a.typ].notNull, Type: &typ}
+	typ.Dims = max(typ.Dims, a.dims)
+	return Column{Name: a.name, Nullable: !a.notNull && !t.notNull(a.typ), Type: &typ}
+}
+
+// notNull reports whether a type is a domain without NULL; one takes that over
+// from the domain it is made of.
+func (t *types) notNull(oid uint32) bool {
+	row := t.rows[oid]
+	return row.notNull || row.base != 0 && t.notNull(row.base)
 }
 
 // typ describes a type. Postgres lets no type contain itself.
@@ -109,13 +123,17 @@ func (t *types) typ(oid uint32) *Type {
 	case row.base != 0:
 		*typ = *t.typ(row.base)
 		typ.Name = row.name
+		typ.Dims = max(typ.Dims, row.dims)
 	case row.elem != 0:
-		typ.Kind, typ.Elem = Array, t.typ(row.elem)
+		typ.Kind, typ.Elem, typ.Dims = Array, t.typ(row.elem), 1
 	case row.fields != 0:
 		typ.Kind = Composite
 		for _, a := range t.columns[row.fields] {
+			a.notNull = false // of a table's row type: it binds the table only
 			typ.Fields = append(typ.Fields, t.column(a))
 		}
+	case len(row.labels) > 0:
+		typ.Enum = row.labels
 	default:
 		typ.Kind = kindOf(oid)
 	}
@@ -126,8 +144,10 @@ func (t *types) typ(oid uint32) *Type {
 // row_to_json does.
 func kindOf(oid uint32) Kind {
 	switch oid {
-	case 21, 23, 700, 701: // int2, int4, float4, float8
+	case 21, 23: // int2, int4
 		return Number
+	case 700, 701: // float4, float8
+		return Float
 	case 20, 1700, 790: // int8, numeric, money
 		return Exact
 	case 16:

@@ -13,6 +13,7 @@ type Watch struct {
 	Templates   []string // topic templates, e.g. "topic_{topic_id}"
 	Key         []string // primary key columns in key order
 	Columns     []Column // live, captured columns in table order
+	Ops         []string // "insert", "update", "delete", "truncate"
 	IncludeOld  bool
 	Unchanged   bool // send updates that changed nothing
 	Derive      []Derive
@@ -33,7 +34,8 @@ type Kind byte
 // The kinds of values. Domains are resolved to their base type.
 const (
 	Text      Kind = iota // whatever Postgres prints, as a JSON string
-	Number                // int2, int4, float4, float8: a JSON number
+	Number                // int2, int4: a JSON number
+	Float                 // float4, float8: a JSON number; NaN and the infinities as strings
 	Exact                 // int8, numeric, money: digits as a JSON string
 	Bool                  //
 	JSON                  // json, jsonb: as it is, compacted
@@ -46,8 +48,10 @@ const (
 // Type is how a column's values are written on the wire.
 type Type struct {
 	Kind   Kind
-	Name   string // as format_type prints it
+	Name   string   // as format_type prints it
+	Enum   []string // the labels of an enum, in their order; nil for all else
 	Elem   *Type
+	Dims   int // of an array, as it was declared; Postgres holds nobody to it
 	Fields []Column
 }
 
