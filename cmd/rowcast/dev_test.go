@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -175,6 +176,74 @@ func TestDev_serves_the_page(t *testing.T) {
 		}
 		if path == "" && !strings.Contains(string(body), shell) {
 			t.Errorf("the page lacks %q", shell)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// TestDev_sends_each_row_that_the_API_answers_with writes through the API and
+// reads what becomes of it on a socket.
+func TestDev_sends_each_row_that_the_API_answers_with(t *testing.T) {
+	t.Parallel()
+	d := startDev(t, "dev")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	topics := "ws?topics=messages,projects,proposals,analysis,knowledge"
+	ws, _, err := websocket.Dial(ctx, strings.Replace(d.page, "http", "ws", 1)+topics, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.CloseNow()
+
+	for _, tt := range []struct{ request, body, row, events string }{
+		{"POST api/topics/7/messages", `{"author":"Maks","content":"<hi>"}`, "message", "message_created"},
+		{"PATCH api/messages/1", `{"content":"ho"}`, "message", "message_updated"},
+		{"POST api/projects", `{"name":"Moon"}`, "project", "project_created"},
+		{"PATCH api/projects/1", `{"archived":true}`, "project", "project_updated"},
+		{"POST api/proposals", `{"topic_id":"7","title":"Cake"}`, "proposal", "proposal_created"},
+		{"PATCH api/proposals/1", `{"status":"approved"}`, "proposal", "proposal_updated proposal_approved"},
+		{"PATCH api/proposals/2", `{"status":"rejected"}`, "proposal", "proposal_updated proposal_rejected"},
+		{"POST api/analysis/runs", `{"topic_id":"7"}`, "analysis_run", "analysis_run_created analysis_started"},
+		{"PATCH api/analysis/runs/4", `{"status":"failed","error":"no disk"}`, "analysis_run", "analysis_run_updated analysis_failed"},
+		{"PATCH api/analysis/runs/3", `{"status":"completed"}`, "analysis_run", "analysis_run_updated analysis_completed"},
+		{"POST api/knowledge/atoms", `{"topic_id":"6","title":"Fsync","content":"A promise."}`, "knowledge", "knowledge_created"},
+		{"PATCH api/knowledge/atoms/1", `{"title":"The outbox"}`, "knowledge", "knowledge_updated"},
+	} {
+		method, path, _ := strings.Cut(tt.request, " ")
+		request, err := http.NewRequestWithContext(ctx, method, d.page+path, strings.NewReader(tt.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Mutation-Id", tt.request)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var row map[string]any
+		if err := json.NewDecoder(response.Body).Decode(&row); err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+
+		for want := range strings.FieldsSeq(tt.events) {
+			_, frame, err := ws.Read(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var e struct {
+				Type       string
+				MutationID string `json:"mutation_id"`
+				Payload    map[string]any
+			}
+			if err := json.Unmarshal(frame, &e); err != nil {
+				t.Fatal(err)
+			}
+			if e.Type != want || e.MutationID != tt.request || !reflect.DeepEqual(e.Payload[tt.row], any(row)) {
+				t.Errorf("%s answered %v, and the event is %s", tt.request, row, frame)
+			}
+			if want == "analysis_failed" && (e.Payload["run_id"] != "4" || e.Payload["error"] != "no disk") {
+				t.Errorf("got %s", frame)
+			}
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()

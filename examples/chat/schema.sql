@@ -50,15 +50,46 @@ CREATE TABLE knowledge_atoms (
 
 INSERT INTO topics (title) VALUES
     ('General'), ('Design'), ('Backend'), ('Mobile'), ('Support'), ('Reading'), ('Launch');
-INSERT INTO messages (topic_id, author, content) VALUES
-    (1, 'Olena', 'Good morning'),
-    (7, 'Olena', 'Two weeks to go. Who writes the announcement?'),
-    (7, 'Maks', 'I do. Draft on Thursday.');
-INSERT INTO projects (name) VALUES ('Website'), ('Launch');
-INSERT INTO proposals (topic_id, title) VALUES (7, 'Ship on a Tuesday'), (7, 'Ship on a Friday');
-INSERT INTO analysis_runs (topic_id) VALUES (7);
+
+INSERT INTO messages (topic_id, author, content, created_at)
+SELECT topic_id, author, content, now() - ago
+FROM (VALUES
+    (1, 'Olena', interval '3 days',      'Good morning! The new coffee machine works.'),
+    (1, 'Maks',  interval '70 hours',    'It does. The old one is on my desk, do not ask.'),
+    (2, 'Maks',  interval '2 days',      'Dark mode: is the border one step too light?'),
+    (2, 'Olena', interval '47 hours',    'One step. Changed, have a look.'),
+    (3, 'Olena', interval '30 hours',    'The import runs in one transaction now. 40 minutes became 3.'),
+    (4, 'Maks',  interval '26 hours',    'Android keeps the socket in the background after all.'),
+    (5, 'Olena', interval '8 hours',     'Somebody asks whether an export can be scheduled.'),
+    (5, 'Maks',  interval '7 hours',     'Not yet. I wrote it down as a proposal.'),
+    (6, 'Maks',  interval '6 hours',     'A long piece on snapshots, worth the evening.'),
+    (7, 'Olena', interval '50 minutes',  'Two weeks to go. Who writes the announcement?'),
+    (7, 'Maks',  interval '48 minutes',  'I do. Draft on Thursday.'),
+    (7, 'Olena', interval '45 minutes',  'Then I take the screenshots, light and dark.'),
+    (7, 'Maks',  interval '12 minutes',  'Tuesday or Friday? There is a proposal for each.'),
+    (7, 'Olena', interval '11 minutes',  'Tuesday. Nobody fixes anything on a Friday evening.')
+) AS seed (topic_id, author, ago, content)
+ORDER BY ago DESC;
+
+INSERT INTO projects (name, archived) VALUES
+    ('Website', false), ('Launch', false), ('Import', false), ('Old intranet', true);
+
+INSERT INTO proposals (topic_id, title, status) VALUES
+    (7, 'Ship on a Tuesday', 'pending'),
+    (7, 'Ship on a Friday', 'pending'),
+    (5, 'Exports on a schedule', 'pending'),
+    (3, 'One transaction for each import', 'approved'),
+    (2, 'Rounder corners', 'rejected');
+
+INSERT INTO analysis_runs (topic_id, status, error, started_at, finished_at) VALUES
+    (5, 'completed', NULL,            now() - interval '5 hours',   now() - interval '295 minutes'),
+    (3, 'failed',    'out of memory', now() - interval '2 hours',   now() - interval '118 minutes'),
+    (7, 'running',   NULL,            now() - interval '3 minutes', NULL);
+
 INSERT INTO knowledge_atoms (topic_id, title, content) VALUES
-    (6, 'Outbox', 'Write the event in the transaction that makes it true.');
+    (6, 'Outbox', 'Write the event in the transaction that makes it true.'),
+    (6, 'Snapshot', 'Ids are handed out before commit: their order is not the order of commits.'),
+    (3, 'Backfill', 'Small batches, and a pause between them.');
 
 SELECT rowcast.watch('messages', 'topic_id', topics => array['topic_{topic_id}', 'messages']);
 SELECT rowcast.watch('projects');
