@@ -1,6 +1,6 @@
-import type { InvalidateQueryFilters, MutationCache, Query, QueryCache, QueryClient } from '@tanstack/query-core'
+import type { InvalidateQueryFilters, Query, QueryClient } from '@tanstack/query-core'
 
-/** While `when(query)` is true the query is not fetched, at most `maxMs` long. */
+/** While `when(query)` is true the query is not fetched, for `maxMs` at most. */
 export interface Hold {
   when(query: Query): boolean
   readonly maxMs: number
@@ -9,81 +9,84 @@ export interface Hold {
 export interface Terms {
   /** At least this long from one start of a query's fetch to the next. */
   windowMs: number
-  /** The fetch may wait this much longer: a moment is picked at random, one for everything that waits. */
+  /** Time enough to come at a random moment, which is one for all that waits. */
   spreadMs?: number
   /** Only queries that are being fetched right now. */
   onlyRunning?: boolean
 }
 
 export interface Scheduler {
-  /** The scheduler lives while someone is attached, and until what it owes is paid. */
-  attach(hold?: Hold): () => void
-  /** Every matching query is owed a fetch that starts after now. Returns how many match. */
+  /** It is at work while someone is attached, and until every debt is paid. */
+  attach(hold: Hold): () => void
+  /** Every query that matches is owed a fetch that starts after now. Returns how many match. */
   owe(filters: InvalidateQueryFilters, terms: Terms): number
 }
 
-const ACTIVE = 1
-const INACTIVE = 2
-const KINDS = { none: 0, active: ACTIVE, inactive: INACTIVE, all: ACTIVE | INACTIVE }
+/** How long a mutation may keep a query from being fetched, unless told otherwise. */
+export const holdMaxMs = 5000
 
-/** A query of which an event told that its data may be old. */
+const active = 1
+const inactive = 2
+const kindsOf = { none: 0, active, inactive, all: active | inactive }
+
+/** What a query is owed since an event said that its data may be old. */
 interface Debt {
-  /** The kinds of query, as bits, that are fetched; one of another kind is marked stale, and that is all. */
+  /** Bits: the kinds of query that are fetched. One of another kind is only marked stale. */
   kinds: number
-  due: number
+  windowMs: number
+  notBefore: number
   /** A fetch that started after the event is running. */
   covered: boolean
-  /** The application cancelled a fetch: it is about to show what the server does not know yet. */
+  /** The application cancelled a fetch, as it does before it shows what the server has not confirmed yet. */
   cancelled: boolean
   heldSince: number | undefined
 }
 
-/** How long a mutation may keep a query from being fetched, unless told otherwise. */
-export const HOLD_MAX_MS = 5000
-
 const schedulers = new WeakMap<QueryClient, Scheduler>()
 
-/** One scheduler per QueryClient: two bindings with the same key cause one fetch. */
+/** One for each QueryClient: several bindings with the same key cause one fetch. */
 export function schedulerOf(queryClient: QueryClient): Scheduler {
   let scheduler = schedulers.get(queryClient)
-  if (!scheduler) schedulers.set(queryClient, (scheduler = createScheduler(queryClient)))
+  if (!scheduler) {
+    scheduler = createScheduler(queryClient)
+    schedulers.set(queryClient, scheduler)
+  }
   return scheduler
 }
 
 /**
- * Invariant: as long as a query has a debt, no fetch that started after the latest event about it has ended. The debt
- * begins with the event and ends with the end of such a fetch, whoever started it; or with the query itself; or, if the
- * query is one that nobody looks at, with the mark that makes it fetch when somebody does.
+ * A debt begins with an event and ends when a fetch ends that started after the event, whoever started it. Until then
+ * the query has its debt, however often fetches before it succeed, fail or are cancelled. A query that nobody looks at
+ * is paid with the mark that makes it fetch when somebody does.
  */
 function createScheduler(queryClient: QueryClient): Scheduler {
-  const queries: QueryCache = queryClient.getQueryCache()
-  const mutations: MutationCache = queryClient.getMutationCache()
+  const queries = queryClient.getQueryCache()
   const debts = new Map<Query, Debt>()
   const startedAt = new WeakMap<Query, number>()
   const holds = new Set<Hold>()
-  let attached = 0
   let stop: (() => void) | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   let queued = false
   let spreadUntil = 0
 
-  function owe(filters: InvalidateQueryFilters, { windowMs, spreadMs = 0, onlyRunning = false }: Terms): number {
+  function owe(filters: InvalidateQueryFilters, { windowMs, spreadMs = 0, onlyRunning }: Terms): number {
     const now = performance.now()
-    const kinds = KINDS[filters.refetchType ?? filters.type ?? 'active']
     if (spreadMs > 0 && (spreadUntil <= now || spreadUntil > now + spreadMs)) {
       spreadUntil = now + Math.random() * spreadMs
     }
+    const notBefore = spreadMs > 0 ? spreadUntil : now
+    const kinds = kindsOf[filters.refetchType ?? filters.type ?? 'active']
     const matching = queries.findAll(filters)
     for (const query of matching) {
       if (onlyRunning && !isRunning(query)) continue
       const earlier = debts.get(query)
-      const waiting = earlier && !earlier.covered ? earlier : undefined
-      const due = Math.max(spreadMs > 0 ? spreadUntil : now, (startedAt.get(query) ?? 0) + windowMs)
+      const waiting = earlier?.covered ? undefined : earlier
       debts.set(query, {
         kinds: kinds | (earlier?.kinds ?? 0),
-        due: Math.min(due, waiting?.due ?? due),
+        windowMs: Math.min(windowMs, waiting?.windowMs ?? windowMs),
+        notBefore: Math.min(notBefore, waiting?.notBefore ?? notBefore),
         covered: false,
-        cancelled: false,
+        cancelled: waiting?.cancelled ?? false,
         heldSince: waiting?.heldSince,
       })
     }
@@ -91,7 +94,7 @@ function createScheduler(queryClient: QueryClient): Scheduler {
     return matching.length
   }
 
-  // A microtask: several rules, and several bindings that were given the same event, make one payment.
+  // In a microtask: what several rules and several bindings make of one event is one payment.
   function paySoon(): void {
     if (queued || !stop) return
     queued = true
@@ -107,64 +110,59 @@ function createScheduler(queryClient: QueryClient): Scheduler {
     let next = Number.POSITIVE_INFINITY
     for (const [query, debt] of debts) {
       if (debt.covered) continue
-      // A fetch that succeeds resets the mark, so one that was running when the event came has to be followed by it.
-      const running = isRunning(query)
-      if (!running) query.invalidate()
-      if (!(debt.kinds & (query.isActive() ? ACTIVE : INACTIVE))) {
-        if (!running) debts.delete(query)
+      // Not while a fetch runs: its success would take the mark away again.
+      if (!isRunning(query)) query.invalidate()
+      if (!(debt.kinds & (query.isActive() ? active : inactive))) {
+        if (!isRunning(query)) debts.delete(query)
       } else if (!isHidden()) {
-        const from = Math.max(debt.due, heldUntil(query, debt, now))
-        if (from > now) next = Math.min(next, from)
+        const windowEnd = (startedAt.get(query) ?? Number.NEGATIVE_INFINITY) + debt.windowMs
+        const due = Math.max(debt.notBefore, windowEnd, heldUntil(query, debt, now))
+        if (due > now) next = Math.min(next, due)
         else payable.add(query)
       }
     }
     clearTimeout(timer)
-    timer = next < Number.POSITIVE_INFINITY ? setTimeout(pay, next - now) : undefined
-    if (payable.size > 0) refetch(payable)
-    if (attached === 0 && debts.size === 0) stop?.()
+    if (next < Number.POSITIVE_INFINITY) timer = setTimeout(pay, next - now)
+    if (payable.size > 0) fetch(payable)
+    if (holds.size === 0 && debts.size === 0) stop?.()
   }
 
-  function refetch(payable: Set<Query>): void {
-    // Without cancelling, this leaves a query alone that is being fetched already: its debt is looked at again when
-    // that fetch ends. Disabled and static queries are left alone, too; being marked is all they get.
+  function fetch(payable: ReadonlySet<Query>): void {
+    // Leaves alone what is being fetched already, and it is looked at again when that ends. Disabled and static
+    // queries are left alone too: being marked is all that they get.
     void queryClient.refetchQueries({ predicate: query => payable.has(query) }, { cancelRefetch: false })
     for (const query of payable) if (!isRunning(query)) debts.delete(query)
   }
 
   function heldUntil(query: Query, debt: Debt, now: number): number {
     const since = debt.heldSince ?? now
-    let until = 0
-    for (const { when, maxMs } of holds) if (since + maxMs > now && when(query)) until = Math.max(until, since + maxMs)
-    if (debt.cancelled && queryClient.isMutating() > 0) until = Math.max(until, since + HOLD_MAX_MS)
-    if (until > now) debt.heldSince = since
-    return until
+    const ends = [...holds].filter(hold => since + hold.maxMs > now && hold.when(query)).map(hold => since + hold.maxMs)
+    if (debt.cancelled && queryClient.isMutating() > 0) ends.push(since + holdMaxMs)
+    if (ends.length > 0) debt.heldSince = since
+    return Math.max(now, ...ends)
   }
 
   function start(): () => void {
     const offQueries = queries.subscribe(event => {
-      const { query, type } = event
-      if (type === 'removed') {
-        debts.delete(query)
-        paySoon()
-      }
-      if (type !== 'updated') return
-      const { action } = event
+      const { query } = event
       const debt = debts.get(query)
+      if (event.type === 'removed' && debts.delete(query)) paySoon()
+      if (event.type !== 'updated') return
+      const { action } = event
       if (action.type === 'fetch') {
         startedAt.set(query, performance.now())
-        // One more page of an infinite query says nothing about the pages there are, and its success is no
-        // confirmation of them; it may also have replaced a fetch that was one.
-        if (debt) debt.covered = !action.meta?.fetchMore
+        if (!debt) return
+        // One more page of an infinite query confirms none of the others, and may have replaced a fetch of them all.
+        debt.covered = !action.meta?.fetchMore
+        debt.cancelled = false
       } else if (debt && !isRunning(query)) {
-        if (debt.covered && action.type !== 'setState') debts.delete(query)
-        else debt.covered = false
-        debt.cancelled = action.type === 'setState'
+        if (action.type === 'setState') debt.cancelled = true
+        else if (debt.covered) debts.delete(query)
+        debt.covered = false
         paySoon()
       }
     })
-    const offMutations = mutations.subscribe(() => {
-      if (debts.size > 0) paySoon()
-    })
+    const offMutations = queryClient.getMutationCache().subscribe(paySoon)
     const page = globalThis.document
     page?.addEventListener('visibilitychange', paySoon)
     return () => {
@@ -178,15 +176,10 @@ function createScheduler(queryClient: QueryClient): Scheduler {
 
   return {
     attach(hold) {
-      attached++
-      if (hold) holds.add(hold)
+      holds.add(hold)
       stop ??= start()
-      let detached = false
       return () => {
-        if (detached) return
-        detached = true
-        attached--
-        if (hold) holds.delete(hold)
+        holds.delete(hold)
         paySoon()
       }
     },
