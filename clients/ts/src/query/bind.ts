@@ -1,5 +1,6 @@
 import type { QueryClient } from '@tanstack/query-core'
 import type { AnyEvents, Client, EventMap } from '../index.js'
+import { inDevelopment } from '../settings.js'
 import { filtersOf, type QueryRules, type Target } from './rules.js'
 import { holdMaxMs, schedulerOf, type Terms } from './scheduler.js'
 import { warnOfKey } from './warn.js'
@@ -16,7 +17,8 @@ export function bind<E extends EventMap = AnyEvents>(
   function fetchAgain(target: Target, terms?: Partial<Terms>): void {
     const { windowMs = 100, warn } = rules()
     for (const filters of filtersOf(target)) {
-      if (scheduler.owe(filters, { windowMs, ...terms }) === 0) warnOfKey(queryClient, filters.queryKey, warn)
+      const matching = scheduler.owe(filters, { windowMs, ...terms })
+      if (matching === 0 && filters.queryKey && inDevelopment()) warnOfKey(queryClient, filters.queryKey, warn)
     }
   }
 
