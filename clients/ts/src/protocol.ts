@@ -28,28 +28,124 @@ export interface Denial {
 
 /** What a client sends. */
 export type Request =
-  | { type: 'auth'; ref: number; token: string }
-  | { type: 'join'; ref: number; topics: string[]; since: string }
-  | { type: 'join'; ref: number; topics: string[]; lookback_ms: number }
-  | { type: 'leave'; ref: number; topics: string[] }
-  | { type: 'ping'; ref: number }
+  | { type: 'auth'; token: string }
+  | { type: 'join'; topics: string[]; since: string }
+  | { type: 'join'; topics: string[]; lookback_ms: number }
+  | { type: 'leave'; topics: string[] }
+  | { type: 'ping' }
 
-/** What a server sends. `$other` is a type that this version does not know. */
+/** What a server sends. Of a control frame everything but `kind` may be missing, if the server is another version. */
 export type Frame =
   | { kind: 'event'; event: RowcastEvent }
-  | { kind: '$welcome'; heartbeatMs: number; maxTopics: number; schema: string | undefined }
+  | { kind: '$welcome'; heartbeatMs?: number; maxTopics?: number; schema?: string }
   | {
       kind: '$joined'
-      ref: unknown
+      ref?: number
       topics: string[]
       denied: Record<string, Denial>
-      recovered: boolean | undefined
-      cursor: string | undefined
+      recovered: boolean
+      cursor?: string
     }
-  | { kind: '$left'; ref: unknown; topics: string[]; code: string | undefined }
-  | { kind: '$error'; ref: unknown; error: Denial }
-  | { kind: '$ping'; cursor: string | undefined }
+  | { kind: '$left'; topics: string[]; code?: string }
+  | { kind: '$error'; ref?: number; error: Denial }
+  | { kind: '$ping'; cursor?: string }
   | { kind: '$resync'; topics: string[]; reason: string; spreadMs: number }
-  | { kind: '$bye'; reconnect: boolean; retryAfterMs: number }
+  | { kind: '$bye'; reconnect: boolean; retryAfterMs?: number }
   | { kind: '$token_expiring' }
-  | { kind: '$authed' | '$pong' | '$other' }
+  /** Nothing to act on, or unknown: a client that ignores such types keeps working. */
+  | { kind: '$other' }
+
+type Fields = Record<string, unknown>
+
+const fields = (value: unknown): Fields | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined
+const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
+const number = (value: unknown) => (typeof value === 'number' && value >= 0 ? value : undefined)
+const texts = (value: unknown) => (Array.isArray(value) ? value.filter(v => typeof v === 'string') : [])
+const denial = (value: unknown): Denial => {
+  const { code, message } = fields(value) ?? {}
+  return { code: text(code) ?? 'internal', message: text(message) ?? '' }
+}
+
+/** Reads a frame. Undefined: it is none. */
+export function decode(data: unknown): Frame | undefined {
+  let frame: Fields | undefined
+  try {
+    frame = typeof data === 'string' ? fields(JSON.parse(data)) : undefined
+  } catch {}
+  const type = text(frame?.type)
+  const p = fields(frame?.payload)
+  if (!frame || !type || !p) return undefined
+  if (type[0] !== '$') {
+    return Array.isArray(frame.topics) && [frame.id, frame.cursor].every(v => v === undefined || typeof v === 'string')
+      ? { kind: 'event', event: frame as unknown as RowcastEvent }
+      : undefined
+  }
+  const ref = number(frame.ref)
+  const topics = texts(p.topics)
+  const cursor = text(p.cursor)
+  switch (type) {
+    case '$welcome':
+      return {
+        kind: type,
+        heartbeatMs: number(p.heartbeat_ms),
+        maxTopics: number(fields(p.limits)?.topics),
+        schema: text(p.schema),
+      }
+    case '$joined': {
+      const denied = Object.entries(fields(p.denied) ?? {}).map(([topic, why]) => [topic, denial(why)])
+      return { kind: type, ref, topics, denied: Object.fromEntries(denied), recovered: p.recovered !== false, cursor }
+    }
+    case '$left':
+      return { kind: type, topics, code: text(p.code) }
+    case '$error':
+      return { kind: type, ref, error: denial(p) }
+    case '$ping':
+      return { kind: type, cursor }
+    case '$resync':
+      return { kind: type, topics, reason: text(p.reason) ?? '', spreadMs: number(p.spread_ms) ?? 0 }
+    case '$bye':
+      return { kind: type, reconnect: p.reconnect !== false, retryAfterMs: number(p.retry_after_ms) }
+    case '$token_expiring':
+      return { kind: type }
+  }
+  return { kind: '$other' }
+}
+
+/** Whether `topic` is meant by `pattern`, in which `*` stands for any text. */
+export function matches(pattern: string, topic: string): boolean {
+  const [head = '', ...rest] = pattern.split('*')
+  const tail = rest.pop()
+  if (tail === undefined) return pattern === topic
+  let at = head.length
+  if (!topic.startsWith(head)) return false
+  for (const part of rest) {
+    const found = topic.indexOf(part, at)
+    if (found < 0) return false
+    at = found + part.length
+  }
+  return topic.length - tail.length >= at && topic.endsWith(tail)
+}
+
+/** Of a close code: come back with back-off, come back with a fresh token, or never. */
+export type Verdict = 'back' | 'token' | 'never'
+
+/** The close codes that end it for good, and those of the protocol's own that do not. Go's are in rooms/ws/codes.go. */
+export const closeCodes: Readonly<Record<number, Verdict>> = {
+  1001: 'back',
+  1012: 'back',
+  1013: 'back',
+  4408: 'back',
+  4413: 'back',
+  4429: 'back',
+  4401: 'token',
+  1002: 'never',
+  1003: 'never',
+  1007: 'never',
+  1009: 'never',
+  4400: 'never',
+  4403: 'never',
+}
+
+/** A code that is not in the table comes from the network or a proxy, unless a newer server refuses with it. */
+export const verdict = (code: number): Verdict => closeCodes[code] ?? (code >= 4400 && code < 4500 ? 'never' : 'back')
