@@ -75,7 +75,8 @@ func (a *API) serve(e endpoint) http.Handler {
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 			out, err = e(r)
 		}
-		if pause(r.Context(), delay) != nil {
+		pause(r.Context(), delay)
+		if r.Context().Err() != nil {
 			return // nobody is there to read it
 		}
 		if err != nil {
@@ -125,7 +126,7 @@ func (a *API) refused(r *http.Request, err error) reply {
 	} else if known, ok := errors.AsType[refusal](err); ok {
 		said = known
 	}
-	if said.status == http.StatusInternalServerError && r.Context().Err() == nil {
+	if said.status == http.StatusInternalServerError {
 		a.log.Error("request", "method", r.Method, "path", r.URL.Path, "err", err)
 	}
 	return reply{status: said.status, body: struct {
@@ -182,13 +183,11 @@ func delayOf(r *http.Request) (time.Duration, error) {
 	return delay, nil
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"rowcast/internal/pgtemp/pgtest"
 )
 
 // step is a request and its answer.
@@ -151,13 +149,7 @@ func TestAPI_writes_nothing_for_who_has_gone(t *testing.T) {
 		defer close(ended)
 		w.api.Handler().ServeHTTP(httptest.NewRecorder(), r)
 	}()
-	other := pgtest.Connect(t, w.url)
-	for waits := false; !waits; {
-		err := other.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'projects'::regclass)").Scan(&waits)
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.blocked("projects")
 	cancel()
 	<-ended
 	w.exec("COMMIT")

@@ -92,6 +92,34 @@ func value[T any](w *world, sql string, args ...any) (v T) {
 	return v
 }
 
+// blocked waits until somebody waits for a lock on the table.
+func (w *world) blocked(table string) {
+	w.Helper()
+	other := pgtest.Connect(w.T, w.url)
+	w.until("somebody waits for "+table, func() (waits bool) {
+		err := other.QueryRow(w.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass)", table).Scan(&waits)
+		if err != nil {
+			w.Fatal(err)
+		}
+		return waits
+	})
+}
+
+// until waits for what must come.
+func (w *world) until(what string, came func() bool) {
+	w.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(patience)
+	for !came() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			w.Fatalf("not yet: %s", what)
+		}
+	}
+}
+
 // ask makes a request: a method and a path, the headers as "Name: value".
 func (w *world) ask(what, body string, headers ...string) answer {
 	w.Helper()
