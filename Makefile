@@ -11,19 +11,36 @@ COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo none)
 ROWCAST_TEST_SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 export ROWCAST_TEST_SEED := $(ROWCAST_TEST_SEED)
 
-.PHONY: help demo test lint bench build
+# npm writes it last: what the lockfile says is installed.
+INSTALLED := node_modules/.package-lock.json
+
+.PHONY: help demo test test-go test-ts test-page test-browser lint bench build
+.NOTPARALLEL: # what is timed is timed on a machine that does nothing else
 
 help:
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: ## try it: a throw-away Postgres, the daemon and a page
 	@scripts/install-missing postgres
 	@go build -o bin/rowcast ./cmd/rowcast && exec bin/rowcast dev
 
-test: lint ## everything that must be green, on three majors of Postgres
+test: lint test-go ## everything that must be green
+
+test-go: ## the Go tests, on three majors of Postgres
 	@scripts/install-missing postgres cc npm
-	@bins="$$(scripts/test-postgres.mjs)" && echo "seed $(ROWCAST_TEST_SEED) (to repeat: make test ROWCAST_TEST_SEED=$(ROWCAST_TEST_SEED))" && \
+	@bins="$$(scripts/test-postgres.mjs)" && echo "seed $(ROWCAST_TEST_SEED) (to repeat: make test-go ROWCAST_TEST_SEED=$(ROWCAST_TEST_SEED))" && \
 	ROWCAST_TEST_PG="$$bins" go test -race -shuffle=$(ROWCAST_TEST_SEED) ./...
+
+test-ts: clients/ts/$(INSTALLED) ## the npm package: types, tests, size, what a stranger would install
+	@npm --prefix clients/ts run --silent check
+
+test-page: examples/chat/web/$(INSTALLED) ## the demo's page: what is committed is what its sources make
+	@npm --prefix examples/chat/web run --silent check
+
+test-browser: examples/chat/browser/$(INSTALLED) ## the demo's page in Chromium, with all that can go wrong
+	@scripts/install-missing postgres chromium
+	@npm --prefix examples/chat/browser run --silent check
+	@npm --prefix examples/chat/browser run --silent test
 
 lint: $(LINT) ## read the code for faults and for imports against the map
 	$(LINT) run
@@ -37,3 +54,12 @@ build: ## bin/rowcast, one static binary
 
 $(LINT):
 	GOBIN="$(abspath $(@D))" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+clients/ts/$(INSTALLED) examples/chat/browser/$(INSTALLED): %/$(INSTALLED): %/package-lock.json
+	@scripts/install-missing npm
+	npm --prefix $* ci --no-audit --no-fund
+
+# The page is built with the packed client, so it is installed anew with it.
+examples/chat/web/$(INSTALLED): examples/chat/web/package-lock.json clients/ts/package.json $(shell find clients/ts/src -type f)
+	@scripts/install-missing npm
+	npm --prefix examples/chat/web run --silent setup
