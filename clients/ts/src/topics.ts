@@ -211,9 +211,9 @@ export class Topics {
   }
 
   #publishDenied() {
-    const denied = [...this.#topics.values()].flatMap(t => (t.denial ? [[t.name, t.denial] as const] : []))
-    if (!denied.length && !Object.keys(this.denied).length) return
-    this.denied = Object.fromEntries(denied)
+    const denied = Object.fromEntries([...this.#topics.values()].flatMap(t => (t.denial ? [[t.name, t.denial]] : [])))
+    if (JSON.stringify(denied) === JSON.stringify(this.denied)) return
+    this.denied = denied
     this.#owner.change()
   }
 
