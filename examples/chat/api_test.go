@@ -114,6 +114,14 @@ func TestAPI_refuses(t *testing.T) {
 	}
 }
 
+func TestAPI_counts_characters_and_not_bytes(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	if got := w.ask("POST /api/topics/7/messages", `{"author":"Maks","content":"`+strings.Repeat("ї", 500)+`"}`); got.status != http.StatusCreated {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 func TestAPI_lets_no_other_origin_write(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
