@@ -1,0 +1,63 @@
+import { memo, useState, useSyncExternalStore } from 'react'
+import { clockMs } from '../../shared/format'
+import { frames, type LoggedFrame } from './frames'
+import './frames.css'
+
+export function FrameLog() {
+  const log = useSyncExternalStore(frames.subscribe, frames.get)
+  return (
+    <section className="card log" aria-labelledby="log-title">
+      <header className="card-head">
+        <h2 id="log-title">On the wire</h2>
+        <span className="soft" data-testid="frame-count">
+          the last {log.length} frames
+        </span>
+        <button type="button" className="quiet" data-testid="frames-clear" onClick={frames.clear}>
+          Clear
+        </button>
+      </header>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <ol className="frames" data-testid="frames" tabIndex={0} aria-label="Frames, the newest first">
+        {log.toReversed().map(frame => (
+          <FrameRow key={frame.n} frame={frame} />
+        ))}
+      </ol>
+    </section>
+  )
+}
+
+const FrameRow = memo(function FrameRow({ frame: { at, user, sent, data } }: { frame: LoggedFrame }) {
+  const [open, setOpen] = useState(false)
+  const { type, text } = read(data)
+  return (
+    <li data-testid="frame" data-type={type} data-user={user} data-sent={sent}>
+      <details onToggle={e => setOpen(e.currentTarget.open)}>
+        <summary>
+          <time>{clockMs(at)}</time>
+          <span className="who" data-user={user}>
+            {user === 'olena' ? 'Olena' : 'Maks'} <span aria-hidden="true">{sent ? '→' : '←'}</span>
+            <span className="hidden">{sent ? 'sent' : 'received'}</span>
+          </span>
+          <b>{type}</b>
+          <span className="frame-text">{text}</span>
+        </summary>
+        {open && <pre>{pretty(data)}</pre>}
+      </details>
+    </li>
+  )
+})
+
+/** The type, and the rest on a line. */
+function read(data: string): { type: string; text: string } {
+  const type = /"type":"([^"]*)"/.exec(data)?.[1] ?? '?'
+  const payload = data.indexOf('"payload":')
+  return { type, text: payload < 0 ? data : data.slice(payload + 10, -1) }
+}
+
+function pretty(data: string): string {
+  try {
+    return JSON.stringify(JSON.parse(data), null, 2)
+  } catch {
+    return data
+  }
+}

@@ -1,0 +1,38 @@
+import { useUser } from '../../user'
+import { MessageRow } from './MessageRow'
+import { useMessages } from './queries'
+
+/** The newest messages of a topic, the newest at the bottom. */
+export function MessageList({ topicId }: { topicId: string }) {
+  const { rowKeys } = useUser()
+  const { data: page, isPending, error } = useMessages(topicId)
+  const messages = page?.messages ?? []
+  const earlier = (page?.total ?? 0) - messages.length
+  return (
+    // Reversed twice: the browser then keeps the newest in sight by itself.
+    <div className="messages" data-testid="messages">
+      <div className="messages-inner">
+        {earlier > 0 && (
+          <p className="hint" data-testid="earlier">
+            {earlier} earlier
+          </p>
+        )}
+        {!isPending && messages.length === 0 && !error && <p className="hint">Nothing here yet.</p>}
+        {error && (
+          <p className="hint" role="alert">
+            {error.message}
+          </p>
+        )}
+        <ol role="log" aria-label="Messages" aria-live="polite" data-testid="message-list">
+          {messages.map((message, i) => (
+            <MessageRow
+              key={rowKeys.get(message.id) ?? message.id}
+              message={message}
+              first={messages[i - 1]?.author !== message.author}
+            />
+          ))}
+        </ol>
+      </div>
+    </div>
+  )
+}

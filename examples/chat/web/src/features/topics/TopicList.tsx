@@ -1,0 +1,35 @@
+import { useTopics } from './queries'
+
+interface Props {
+  open: string
+  unread: ReadonlySet<string>
+  onOpen(topicId: string): void
+}
+
+export function TopicList({ open, unread, onOpen }: Props) {
+  const { data: topics = [] } = useTopics()
+  return (
+    <nav className="topics" aria-label="Topics" data-testid="topics">
+      <ul>
+        {topics.map(({ id, title }) => (
+          <li key={id}>
+            <button
+              type="button"
+              data-testid={`topic-${id}`}
+              data-unread={unread.has(id)}
+              aria-current={id === open ? 'page' : undefined}
+              onClick={() => onOpen(id)}
+            >
+              {title}
+              {unread.has(id) && (
+                <span className="dot" data-testid={`unread-${id}`}>
+                  <span className="hidden">, unread</span>
+                </span>
+              )}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  )
+}

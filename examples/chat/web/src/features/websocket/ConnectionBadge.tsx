@@ -1,0 +1,32 @@
+import type { ConnectionState } from 'rowcast'
+import { useClock } from '../../shared/useClock'
+
+interface Props {
+  state: ConnectionState
+  nextRetryAt: number | null
+  onRetry(): void
+}
+
+/** The state in a word, and how long until the next attempt. */
+export function ConnectionBadge({ state, nextRetryAt, onRetry }: Props) {
+  const now = useClock(nextRetryAt !== null)
+  const seconds = nextRetryAt === null ? null : Math.max(0, Math.ceil((nextRetryAt - now) / 1000))
+  return (
+    <span className="badge" data-testid="badge" data-state={state}>
+      <span role="status" data-testid="connection-state">
+        {state}
+      </span>
+      {seconds !== null && (
+        // Not part of the status: a screen reader would read every second.
+        <span className="countdown" data-testid="countdown" aria-hidden="true">
+          in {seconds} s
+        </span>
+      )}
+      {(state === 'reconnecting' || state === 'disconnected') && (
+        <button type="button" className="link" data-testid="retry" onClick={onRetry}>
+          Retry now
+        </button>
+      )}
+    </span>
+  )
+}

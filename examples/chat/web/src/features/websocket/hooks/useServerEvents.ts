@@ -1,0 +1,29 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { useQueryInvalidation } from 'rowcast/react-query'
+import type { Events } from '../../../rowcast'
+import { useStore } from '../../../shared/store'
+import { useUser } from '../../../user'
+import { heldByWrites } from '../../messages/queries'
+import { EVENT_QUERY_MAP, LISTS } from '../eventQueryMap'
+import { invalidateNaively } from '../naive'
+import { useWebSocket } from './useWebSocket'
+
+/** Keeps one user's queries right, in one of two ways. */
+export function useServerEvents(topicId: string) {
+  const naive = useStore(useUser().naive)
+  const queryClient = useQueryClient()
+  const topics = [...LISTS, `topic_${topicId}`]
+
+  const connection = useQueryInvalidation<Events>({
+    topics,
+    invalidate: EVENT_QUERY_MAP,
+    holdWhile: heldByWrites(queryClient),
+    enabled: !naive,
+  })
+  useWebSocket<Events>({
+    topics,
+    onEvent: (event, context) => invalidateNaively(queryClient, event, context),
+    enabled: naive,
+  })
+  return connection
+}

@@ -1,0 +1,2 @@
+// Where an application's own hook used to be. Everybody imports it from here.
+export { useWebSocket } from 'rowcast/react'

@@ -1,0 +1,38 @@
+import { useStaleTabs } from './useStaleTabs'
+
+export const TABS = [
+  ['chat', 'Chat'],
+  ['projects', 'Projects'],
+  ['proposals', 'Proposals'],
+  ['analysis', 'Analysis'],
+  ['knowledge', 'Knowledge'],
+  ['counts', 'Counts'],
+] as const
+
+export type TabId = (typeof TABS)[number][0]
+
+export function Tabs({ open, onOpen }: { open: TabId; onOpen(tab: TabId): void }) {
+  const stale = useStaleTabs()
+  return (
+    <nav className="tabs" aria-label="Sections" data-testid="tabs">
+      {TABS.map(([id, label]) => (
+        <button
+          key={id}
+          type="button"
+          data-testid={`tab-${id}`}
+          data-stale={stale.has(id)}
+          aria-current={id === open ? 'page' : undefined}
+          title={stale.has(id) ? 'Stale: an event said so. Refetched when it is opened.' : undefined}
+          onClick={() => onOpen(id)}
+        >
+          {label}
+          {stale.has(id) && (
+            <span className="dot">
+              <span className="hidden">, stale</span>
+            </span>
+          )}
+        </button>
+      ))}
+    </nav>
+  )
+}

@@ -1,0 +1,52 @@
+import { QueryClient } from '@tanstack/react-query'
+import { createContext, useContext } from 'react'
+import { type Client, createClient } from 'rowcast'
+import { type Api, createApi } from './api'
+import { frames } from './features/frames/frames'
+import { journey } from './features/journey/journey'
+import { requests } from './features/lab/requests'
+import { toastRack } from './features/toasts/toasts'
+import { createNetwork, type Network } from './features/websocket/network'
+import type { Events } from './rowcast'
+import { createStore, type Store } from './shared/store'
+
+export type UserId = 'olena' | 'maks'
+
+/** One person at one browser: Olena and Maks share nothing of this. */
+export interface User {
+  id: UserId
+  name: string
+  api: Api
+  client: Client<Events>
+  network: Network
+  queryClient: QueryClient
+  toasts: ReturnType<typeof toastRack>
+  /** Invalidate once per event, as one would without a scheduler. */
+  naive: Store<boolean>
+  /** The keys under which rows were shown before the server had named them. */
+  rowKeys: Map<string, string>
+}
+
+export function createUser(id: UserId, name: string): User {
+  const network = createNetwork(frame => frames.add({ ...frame, user: id }))
+  return {
+    id,
+    name,
+    api: createApi(id, { answered: requests.touch, committed: journey.committed }),
+    client: createClient<Events>({ WebSocket: network.WebSocket }),
+    network,
+    // Events say what is stale; nothing else is.
+    queryClient: new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, retry: 1 } } }),
+    toasts: toastRack(),
+    naive: createStore(false),
+    rowKeys: new Map(),
+  }
+}
+
+export const UserContext = createContext<User | null>(null)
+
+export function useUser(): User {
+  const user = useContext(UserContext)
+  if (!user) throw new Error('useUser: no <UserContext>')
+  return user
+}
