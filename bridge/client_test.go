@@ -32,6 +32,7 @@ type frame struct {
 		Topics   []string          `json:"topics"`
 		Reason   string            `json:"reason"`
 		Cursor   string            `json:"cursor"`
+		Schema   string            `json:"schema"`
 		Replayed int               `json:"replayed"`
 		Recover  *bool             `json:"recovered"`
 		Denied   map[string]any    `json:"denied"`

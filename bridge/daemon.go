@@ -41,10 +41,10 @@ type Options struct {
 
 	Page http.Handler // answers what is neither /ws nor /sse; nil: 404
 
-	Source   pglisten.Options // its Channels are those of Channels
+	Source   pglisten.Options // its Channels are those of Channels, its Watches our own
 	Hub      rooms.Options    // its Refresh is the Source's
 	Gate     auth.Options     // its Addr is HTTPAddr; Chosen, where others can reach that
-	WS       ws.Options
+	WS       ws.Options       // its Schema is the Source's
 	SSE      sse.Options
 	Channels []Channel
 
@@ -92,6 +92,7 @@ type Daemon struct {
 	log *slog.Logger
 
 	source *pglisten.Source
+	schema schema
 	hub    *rooms.Hub
 	sink   *sink
 	gate   *auth.Gate
@@ -109,6 +110,7 @@ func New(o Options) *Daemon {
 	for _, ch := range o.Channels {
 		o.Source.Channels = append(o.Source.Channels, ch.Name)
 	}
+	o.Source.Watches = d.schema.of
 	d.source = pglisten.New(o.Source)
 	o.Hub.Refresh = d.source.Refresh
 	d.hub = rooms.New(o.Hub)
@@ -120,6 +122,7 @@ func New(o Options) *Daemon {
 	}))
 	o.Gate.Addr = o.HTTPAddr
 	d.gate = auth.New(o.Gate)
+	o.WS.Schema = d.schema.hash
 	d.ws = ws.New(d.hub, d.gate, o.WS)
 	d.sse = sse.New(d.hub, d.gate, o.SSE)
 	return d

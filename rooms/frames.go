@@ -17,6 +17,7 @@ type Welcome struct {
 	Heartbeat time.Duration
 	Topics    int // the most topics of one connection
 	Cursor    string
+	Schema    string // of the events; "" if it is not known
 }
 
 // Joined is the answer to a join.
@@ -45,7 +46,8 @@ func WelcomeFrame(w Welcome) []byte {
 		Heartbeat int64  `json:"heartbeat_ms"`
 		Limits    limits `json:"limits"`
 		Cursor    string `json:"cursor"`
-	}{w.Session, "rowcast.v1", millis(w.Heartbeat), limits{w.Topics}, w.Cursor})
+		Schema    string `json:"schema,omitempty"`
+	}{w.Session, "rowcast.v1", millis(w.Heartbeat), limits{w.Topics}, w.Cursor, w.Schema})
 }
 
 // AuthedFrame answers an auth.

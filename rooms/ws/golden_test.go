@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"rowcast/rooms"
+	"rowcast/rooms/auth"
 )
 
 var update = flag.Bool("update", false, "write the golden frames")
@@ -33,7 +34,9 @@ var chance = []struct {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := inMemory(t)
+		w := inMemory(t, func(_ *rooms.Options, _ *auth.Options, o *Options) {
+			o.Schema = func() string { return "5f0c2f6e1b7a" }
+		})
 		c := w.connect(t, "/ws", library)
 		next := func(name string) {
 			t.Helper()

@@ -35,6 +35,7 @@ type Options struct {
 	Heartbeat    time.Duration // silence before a ping; default rooms.DefaultHeartbeat
 	WriteTimeout time.Duration // a socket that accepts no byte for so long is closed; default 10 s
 	Spread       time.Duration // clients come back within it after Shutdown; default 5 s
+	Schema       func() string // the hash of the events' types for $welcome, as it is now; "": not known; default: none
 	Logger       *slog.Logger  // default: none
 }
 
@@ -63,6 +64,9 @@ func New(hub *rooms.Hub, gate *auth.Gate, o Options) *Handler {
 	}
 	if o.Spread <= 0 {
 		o.Spread = DefaultSpread
+	}
+	if o.Schema == nil {
+		o.Schema = func() string { return "" }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -138,6 +142,7 @@ func (h *Handler) greet(ctx context.Context, s *session, query string) {
 		Heartbeat: h.o.Heartbeat,
 		Topics:    h.gate.Limits().Topics,
 		Cursor:    h.hub.Cursor(),
+		Schema:    h.o.Schema(),
 	}))
 }
 
