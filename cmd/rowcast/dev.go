@@ -68,19 +68,11 @@ func (d demo) run(ctx context.Context, out io.Writer, log *slog.Logger) (err err
 		return err
 	}
 	defer db.Close()
-	shell := psql(cluster)
-	page, err := chat.Page(shell)
-	if err != nil {
-		return err
-	}
-	line := fmt.Sprintf("%s -c %q", shell, chat.Insert)
+	line := fmt.Sprintf("%s -c %q", psql(cluster), chat.Insert)
 	api := chat.New(chat.Options{DB: db, Psql: line, Logger: log})
 	pages := http.NewServeMux()
+	pages.Handle("/", chat.Page())
 	pages.Handle("/api/", api.Handler())
-	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(page) // the browser is gone: its loss
-	})
 	daemon := bridge.New(bridge.Options{
 		HTTPAddr: d.addr,
 		Page:     pages,

@@ -4,10 +4,8 @@
 package chat
 
 import (
-	"bytes"
-	_ "embed"
-	"fmt"
-	"text/template"
+	"embed"
+	"net/http"
 )
 
 // Insert is the statement to try first: its row appears in both panes.
@@ -18,19 +16,22 @@ const Insert = "INSERT INTO messages (topic_id, content) VALUES (7, 'hello from 
 //go:embed schema.sql
 var Schema string
 
-//go:embed index.html
-var page string
+// dist is what web/ is built into.
+//
+//go:embed all:dist
+var dist embed.FS
 
-// Page renders the page. psql is the command line that opens a shell on the
-// demo's database, for the lines the page offers to copy.
-func Page(psql string) ([]byte, error) {
-	t, err := template.New("page").Parse(page)
-	if err != nil {
-		return nil, fmt.Errorf("parse page: %w", err)
-	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, struct{ Psql, Insert string }{psql, Insert}); err != nil {
-		return nil, fmt.Errorf("render page: %w", err)
-	}
-	return b.Bytes(), nil
+// Page serves the page: browsers ask for it anew each time, and keep its assets,
+// which are named for their content.
+func Page() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-cache")
+		http.ServeFileFS(w, r, dist, "dist/index.html")
+	})
+	mux.HandleFunc("GET /assets/{name}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		http.ServeFileFS(w, r, dist, "dist/assets/"+r.PathValue("name"))
+	})
+	return mux
 }
