@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rowcast/bridge/typegen"
+	"rowcast/examples/chat"
 	"rowcast/internal/pgtemp/pgtest"
 	"rowcast/pglisten"
 )
@@ -35,6 +36,15 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// The demo's page is compiled with the types of its tables.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	conn := pgtest.Connect(t, pgtest.Database(t))
+	execute(t, conn, chat.Schema)
+	compare(t, "../../../examples/chat/web/src/rowcast.ts", model(t, conn).TypeScript())
+}
+
+// compare compares a text with a file, named as seen from testdata.
 func compare(t *testing.T, name string, got []byte) {
 	t.Helper()
 	if *update {

@@ -1,69 +1,334 @@
-// Written by hand until `rowcast types` writes it.
+// Made by `rowcast types` from the watched tables. Do not edit; renew it with: rowcast types --out FILE
 
-export interface Message {
+/** The hash of these types, for createClient: in development it warns when the server's is another. */
+export const schema = '888d6ac5b361'
+
+/** Where rows are sent. What the application emits itself may go to other topics. */
+export type Topic = 'analysis' | 'knowledge' | 'messages' | 'projects' | 'proposals' | `topic_${string}`
+
+/**
+ * The payload of each event type.
+ *
+ * - truncated: the row was too large to be sent; these columns are all there is of it. Fetch it.
+ * - moved: the row is not deleted, it has left the event's topics.
+ *
+ * What the application emits itself is not in the database's catalogue. Add it:
+ *
+ *     interface AppEvents extends Events { typing_started: { topic_id: string } }
+ */
+export interface Events {
+  analysis_completed:
+    | {
+        topic_id: string | null
+        id: string
+        analysis_run: AnalysisRun
+        changed: true
+        changed_fields: (keyof AnalysisRun)[]
+        old?: Partial<Pick<AnalysisRun, 'id'>>
+        truncated?: never
+        run_id: string
+      }
+    | {
+        topic_id: string | null
+        id: string
+        analysis_run: Pick<AnalysisRun, 'id' | 'topic_id'>
+        changed: true
+        changed_fields: (keyof AnalysisRun)[]
+        old?: Partial<Pick<AnalysisRun, 'id'>>
+        truncated: true
+        run_id: string
+      }
+  analysis_failed:
+    | {
+        topic_id: string | null
+        id: string
+        analysis_run: AnalysisRun
+        changed: true
+        changed_fields: (keyof AnalysisRun)[]
+        old?: Partial<Pick<AnalysisRun, 'id'>>
+        truncated?: never
+        error: string | null
+        run_id: string
+      }
+    | {
+        topic_id: string | null
+        id: string
+        analysis_run: Pick<AnalysisRun, 'id' | 'topic_id'>
+        changed: true
+        changed_fields: (keyof AnalysisRun)[]
+        old?: Partial<Pick<AnalysisRun, 'id'>>
+        truncated: true
+        error: string | null
+        run_id: string
+      }
+  analysis_run_created:
+    | { topic_id: string | null; id: string; analysis_run: AnalysisRun; changed: true; truncated?: never }
+    | {
+        topic_id: string | null
+        id: string
+        analysis_run: Pick<AnalysisRun, 'id' | 'topic_id'>
+        changed: true
+        truncated: true
+      }
+  analysis_run_deleted: {
+    topic_id: string | null
+    id: string
+    analysis_run: Pick<AnalysisRun, 'id' | 'topic_id'>
+    changed: true
+    truncated?: true
+  }
+  analysis_run_updated:
+    | {
+        topic_id: string | null
+        id: string
+        analysis_run: AnalysisRun
+        changed: true
+        changed_fields: (keyof AnalysisRun)[]
+        old?: Partial<Pick<AnalysisRun, 'id'>>
+        truncated?: never
+      }
+    | {
+        topic_id: string | null
+        id: string
+        analysis_run: Pick<AnalysisRun, 'id' | 'topic_id'>
+        changed: true
+        changed_fields: (keyof AnalysisRun)[]
+        old?: Partial<Pick<AnalysisRun, 'id'>>
+        truncated: true
+      }
+  analysis_started:
+    | {
+        topic_id: string | null
+        id: string
+        analysis_run: AnalysisRun
+        changed: true
+        truncated?: never
+        run_id: string
+      }
+    | {
+        topic_id: string | null
+        id: string
+        analysis_run: Pick<AnalysisRun, 'id' | 'topic_id'>
+        changed: true
+        truncated: true
+        run_id: string
+      }
+  knowledge_created:
+    | { topic_id: string | null; id: string; knowledge: Knowledge; changed: true; truncated?: never }
+    | {
+        topic_id: string | null
+        id: string
+        knowledge: Pick<Knowledge, 'id' | 'topic_id'>
+        changed: true
+        truncated: true
+      }
+  knowledge_deleted: {
+    topic_id: string | null
+    id: string
+    knowledge: Pick<Knowledge, 'id' | 'topic_id'>
+    changed: true
+    truncated?: true
+  }
+  knowledge_updated:
+    | {
+        topic_id: string | null
+        id: string
+        knowledge: Knowledge
+        changed: true
+        changed_fields: (keyof Knowledge)[]
+        old?: Partial<Pick<Knowledge, 'id'>>
+        truncated?: never
+      }
+    | {
+        topic_id: string | null
+        id: string
+        knowledge: Pick<Knowledge, 'id' | 'topic_id'>
+        changed: true
+        changed_fields: (keyof Knowledge)[]
+        old?: Partial<Pick<Knowledge, 'id'>>
+        truncated: true
+      }
+  message_created:
+    | { topic_id: string; id: string; message: Message; changed: true; truncated?: never }
+    | { topic_id: string; id: string; message: Pick<Message, 'id' | 'topic_id'>; changed: true; truncated: true }
+  message_deleted:
+    | { topic_id: string; id: string; message: Pick<Message, 'id'>; changed: true; truncated?: true; moved: true }
+    | {
+        topic_id: string
+        id: string
+        message: Pick<Message, 'id' | 'topic_id'>
+        changed: true
+        truncated?: true
+        moved?: never
+      }
+  message_updated:
+    | {
+        topic_id: string
+        id: string
+        message: Message
+        changed: true
+        changed_fields: (keyof Message)[]
+        old?: Partial<Pick<Message, 'id'>>
+        truncated?: never
+      }
+    | {
+        topic_id: string
+        id: string
+        message: Pick<Message, 'id' | 'topic_id'>
+        changed: true
+        changed_fields: (keyof Message)[]
+        old?: Partial<Pick<Message, 'id'>>
+        truncated: true
+      }
+  project_created:
+    | { topic_id: null; id: string; project: Project; changed: true; truncated?: never }
+    | { topic_id: null; id: string; project: Pick<Project, 'id'>; changed: true; truncated: true }
+  project_deleted: { topic_id: null; id: string; project: Pick<Project, 'id'>; changed: true; truncated?: true }
+  project_updated:
+    | {
+        topic_id: null
+        id: string
+        project: Project
+        changed: true
+        changed_fields: (keyof Project)[]
+        old?: Partial<Pick<Project, 'id'>>
+        truncated?: never
+      }
+    | {
+        topic_id: null
+        id: string
+        project: Pick<Project, 'id'>
+        changed: true
+        changed_fields: (keyof Project)[]
+        old?: Partial<Pick<Project, 'id'>>
+        truncated: true
+      }
+  proposal_approved:
+    | {
+        topic_id: string | null
+        id: string
+        proposal: Proposal
+        changed: true
+        changed_fields: (keyof Proposal)[]
+        old?: Partial<Pick<Proposal, 'id'>>
+        truncated?: never
+      }
+    | {
+        topic_id: string | null
+        id: string
+        proposal: Pick<Proposal, 'id' | 'topic_id'>
+        changed: true
+        changed_fields: (keyof Proposal)[]
+        old?: Partial<Pick<Proposal, 'id'>>
+        truncated: true
+      }
+  proposal_created:
+    | { topic_id: string | null; id: string; proposal: Proposal; changed: true; truncated?: never }
+    | {
+        topic_id: string | null
+        id: string
+        proposal: Pick<Proposal, 'id' | 'topic_id'>
+        changed: true
+        truncated: true
+      }
+  proposal_deleted:
+    | {
+        topic_id: string | null
+        id: string
+        proposal: Pick<Proposal, 'id'>
+        changed: true
+        truncated?: true
+        moved: true
+      }
+    | {
+        topic_id: string | null
+        id: string
+        proposal: Pick<Proposal, 'id' | 'topic_id'>
+        changed: true
+        truncated?: true
+        moved?: never
+      }
+  proposal_rejected:
+    | {
+        topic_id: string | null
+        id: string
+        proposal: Proposal
+        changed: true
+        changed_fields: (keyof Proposal)[]
+        old?: Partial<Pick<Proposal, 'id'>>
+        truncated?: never
+      }
+    | {
+        topic_id: string | null
+        id: string
+        proposal: Pick<Proposal, 'id' | 'topic_id'>
+        changed: true
+        changed_fields: (keyof Proposal)[]
+        old?: Partial<Pick<Proposal, 'id'>>
+        truncated: true
+      }
+  proposal_updated:
+    | {
+        topic_id: string | null
+        id: string
+        proposal: Proposal
+        changed: true
+        changed_fields: (keyof Proposal)[]
+        old?: Partial<Pick<Proposal, 'id'>>
+        truncated?: never
+      }
+    | {
+        topic_id: string | null
+        id: string
+        proposal: Pick<Proposal, 'id' | 'topic_id'>
+        changed: true
+        changed_fields: (keyof Proposal)[]
+        old?: Partial<Pick<Proposal, 'id'>>
+        truncated: true
+      }
+}
+
+/** A row of public.analysis_runs. */
+export interface AnalysisRun {
+  error: string | null
+  finished_at: string | null
   id: string
-  topic_id: string
+  started_at: string
+  status: string
+  topic_id: string | null
+}
+
+/** A row of public.knowledge_atoms. */
+export interface Knowledge {
+  content: string
+  created_at: string
+  id: string
+  title: string
+  topic_id: string | null
+}
+
+/** A row of public.messages. */
+export interface Message {
   author: string
   content: string
   created_at: string
-}
-export interface Project {
   id: string
-  name: string
+  topic_id: string
+}
+
+/** A row of public.projects. */
+export interface Project {
   archived: boolean
   created_at: string
+  id: string
+  name: string
 }
+
+/** A row of public.proposals. */
 export interface Proposal {
-  id: string
-  topic_id: string | null
-  title: string
-  status: string
   created_at: string
-}
-export interface AnalysisRun {
   id: string
-  topic_id: string | null
   status: string
-  error: string | null
-  started_at: string
-  finished_at: string | null
-}
-export interface Knowledge {
-  id: string
-  topic_id: string | null
   title: string
-  content: string
-  created_at: string
-}
-
-interface Change<T> {
-  topic_id: T
-  id: string
-  changed: boolean
-}
-type ProposalChange = Change<string | null> & { proposal: Proposal }
-type RunChange = Change<string | null> & { analysis_run: AnalysisRun; run_id: string }
-type KnowledgeChange = Change<string | null> & { knowledge: Knowledge }
-
-export interface Events {
-  message_created: Change<string> & { message: Message }
-  message_updated: Change<string> & { message: Message; changed_fields: string[] }
-  message_deleted: Change<string>
-  project_created: Change<null> & { project: Project }
-  project_updated: Change<null> & { project: Project }
-  project_deleted: Change<null>
-  proposal_created: ProposalChange
-  proposal_updated: ProposalChange
-  proposal_deleted: Change<string | null>
-  proposal_approved: ProposalChange
-  proposal_rejected: ProposalChange
-  analysis_run_created: RunChange
-  analysis_run_updated: RunChange
-  analysis_run_deleted: Change<string | null>
-  analysis_started: RunChange
-  analysis_completed: RunChange
-  analysis_failed: RunChange & { error: string | null }
-  knowledge_created: KnowledgeChange
-  knowledge_updated: KnowledgeChange
-  knowledge_deleted: Change<string | null>
+  topic_id: string | null
 }
