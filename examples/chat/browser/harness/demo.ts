@@ -27,6 +27,20 @@ export class Demo {
     return `${this.url.replace('http', 'ws')}ws`
   }
 
+  /** Lets the API write messages, each in a transaction of its own. It answers before they are written. */
+  async burst(burst: { topic_id: string; count: number; per_second: number }): Promise<void> {
+    const body = JSON.stringify({ author: 'a script', ...burst })
+    const response = await fetch(`${this.url}api/burst`, { method: 'POST', body })
+    if (!response.ok) throw new Error(`burst: ${response.status} ${await response.text()}`)
+  }
+
+  /** How many requests the API has had from a client of the page; it says its name in X-Client. */
+  async requests(client: string): Promise<number> {
+    const response = await fetch(`${this.url}api/requests`)
+    const counts = (await response.json()) as Record<string, number>
+    return counts[client] ?? 0
+  }
+
   async end(): Promise<void> {
     await this.database.close()
     await this.program.end()

@@ -10,6 +10,8 @@ export class Site {
   /** How long the API takes to answer, after it has read the table. */
   delayMs = 150
   private readonly asked = new Map<string, number>()
+  private open = 0
+  private gate: Promise<void> | undefined
   private readonly server: Server
 
   private constructor(private readonly database: Database) {
@@ -31,10 +33,18 @@ export class Site {
     return `http://127.0.0.1:${port}/${build}/${fixture}?${new URLSearchParams(parameters)}`
   }
 
-  /** How many requests a client has made to the API; it says its name in X-Client. */
-  requests(client: string): number {
-    return this.asked.get(client) ?? 0
+  /** How often a client's requests have read the table; it says its name in X-Client. */
+  readonly requests = (client: string): number => this.asked.get(client) ?? 0
+
+  /** Lets requests that have read the table wait for the returned function. */
+  hold(): () => void {
+    let release = (): void => {}
+    this.gate = new Promise(resolve => (release = resolve))
+    return release
   }
+
+  /** Whether no request is open. */
+  readonly idle = (): boolean => this.open === 0
 
   async close(): Promise<void> {
     this.server.closeAllConnections()
@@ -46,16 +56,26 @@ export class Site {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost')
     const [, first = '', fixture = '', ...rest] = pathname.split('/')
     if (first === 'api') {
-      const client = String(request.headers['x-client'])
-      this.asked.set(client, this.requests(client) + 1)
-      const rows = await this.read(fixture, rest)
-      await delay(this.delayMs)
-      response.setHeader('Content-Type', 'application/json').end(JSON.stringify(rows))
+      await this.answerAPI(request, response, fixture, rest)
     } else if (fixture.endsWith('.js')) {
       const text = await bundle(fixture.slice(0, -'.js'.length), first as Build)
       response.setHeader('Content-Type', 'text/javascript').end(text)
     } else {
       response.setHeader('Content-Type', 'text/html').end(shell(fixture))
+    }
+  }
+
+  private async answerAPI(request: IncomingMessage, response: ServerResponse, table: string, rest: string[]): Promise<void> {
+    const client = String(request.headers['x-client'])
+    this.open++
+    try {
+      const rows = await this.read(table, rest)
+      this.asked.set(client, this.requests(client) + 1)
+      await delay(this.delayMs)
+      await this.gate
+      response.setHeader('Content-Type', 'application/json').end(JSON.stringify(rows))
+    } finally {
+      this.open--
     }
   }
 

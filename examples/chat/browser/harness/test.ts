@@ -20,6 +20,8 @@ interface OfTest {
   page: Page
   /** Serves the pages of fixtures/. */
   site: Site
+  /** The id of a topic that nobody has written to. */
+  topic: string
 }
 
 /** Vitest's test with what a browser test needs; an error on a page's console fails the test. */
@@ -56,5 +58,10 @@ export const test = plain.extend<OfFile & OfTest>({
     const site = await Site.open(demo.database)
     await use(site)
     await site.close()
+  },
+  topic: async ({ demo, task }, use) => {
+    const [row] = await demo.sql<{ id: string }>`INSERT INTO topics (title) VALUES (${task.name}) RETURNING id`
+    if (!row) throw new Error('no topic')
+    await use(row.id)
   },
 })

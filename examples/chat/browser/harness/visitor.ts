@@ -17,6 +17,7 @@ export class Visitors {
 
   async add({ expects = [], ...options }: VisitorOptions = {}): Promise<Page> {
     const context = await this.browser.newContext(options)
+    context.setDefaultTimeout(10_000)
     this.contexts.push(context)
     const note = (text: string): void => {
       if (!expects.some(pattern => pattern.test(text))) this.errors.push(text)
