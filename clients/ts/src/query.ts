@@ -1,6 +1,6 @@
 import type { QueryClient } from '@tanstack/query-core'
 import type { AnyEvents, Client, EventMap } from './index.js'
-import { bind } from './query/bind.js'
+import { binding } from './query/bind.js'
 import type { QueryRules } from './query/rules.js'
 
 export type { EventHandlers, InvalidateRules, Many, PatchRules, QueryRules, Target } from './query/rules.js'
@@ -19,5 +19,5 @@ export function bindQueries<E extends EventMap = AnyEvents>(
   queryClient: QueryClient,
   options: BindOptions<E>,
 ): () => void {
-  return bind(client, queryClient, options.topics, () => options)
+  return binding(client, queryClient, () => options)(options.topics)
 }

@@ -1,7 +1,7 @@
 import { type QueryClient, useQueryClient } from '@tanstack/react-query'
-import { useCallback } from 'react'
+import { useMemo } from 'react'
 import type { AnyEvents, EventMap } from './index.js'
-import { bind } from './query/bind.js'
+import { binding } from './query/bind.js'
 import type { QueryRules } from './query/rules.js'
 import { useRowcast } from './react/context.js'
 import {
@@ -29,10 +29,7 @@ export function useQueryInvalidation<E extends EventMap = AnyEvents>(options: Qu
   const client = useRowcast<E>()
   const queryClient = useQueryClient(options.queryClient)
   const latest = useLatest<QueryRules<E>>(options)
-  const subscribe = useCallback(
-    (topics: readonly string[]) => bind(client, queryClient, topics, () => latest.current),
-    [client, queryClient, latest],
-  )
+  const subscribe = useMemo(() => binding(client, queryClient, () => latest.current), [client, queryClient, latest])
   useSubscription(options, subscribe)
   return useConnection(client)
 }

@@ -1,4 +1,4 @@
-import { useCallback } from 'react'
+import { useMemo } from 'react'
 import type { AnyEvents, EventMap, Listener } from './index.js'
 import { useRowcast } from './react/context.js'
 import {
@@ -21,16 +21,15 @@ export interface WebSocketOptions<E extends EventMap = AnyEvents> extends Listen
 export function useWebSocket<E extends EventMap = AnyEvents>(options: WebSocketOptions<E>): Connection {
   const client = useRowcast<E>()
   const latest = useLatest<Listener<E>>(options)
-  const subscribe = useCallback(
-    (topics: readonly string[]) =>
-      client.subscribe(topics, {
-        onMessage: message => latest.current.onMessage?.(message),
-        onEvent: (event, context) => latest.current.onEvent?.(event, context),
-        onResync: resync => latest.current.onResync?.(resync),
-        onJoined: joined => latest.current.onJoined?.(joined),
-      }),
-    [client, latest],
-  )
+  const subscribe = useMemo(() => {
+    const listener: Listener<E> = {
+      onMessage: message => latest.current.onMessage?.(message),
+      onEvent: (event, context) => latest.current.onEvent?.(event, context),
+      onResync: resync => latest.current.onResync?.(resync),
+      onJoined: joined => latest.current.onJoined?.(joined),
+    }
+    return (topics: readonly string[]) => client.subscribe(topics, listener)
+  }, [client, latest])
   useSubscription(options, subscribe)
   return useConnection(client)
 }

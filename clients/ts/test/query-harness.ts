@@ -49,17 +49,17 @@ export class Api {
     const fails = this.fails()
     this.requests.push({ at: performance.now() })
     this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight)
-    try {
-      await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(resolve, this.latency())
-        signal?.addEventListener('abort', () => {
-          clearTimeout(timer)
-          reject(signal.reason)
-        })
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.inFlight--
+        resolve()
+      }, this.latency())
+      signal?.addEventListener('abort', () => {
+        this.inFlight--
+        clearTimeout(timer)
+        reject(signal.reason)
       })
-    } finally {
-      this.inFlight--
-    }
+    })
     if (fails) throw new Error('500')
     return rows
   }

@@ -294,6 +294,18 @@ describe('a query that nobody looks at', () => {
 })
 
 describe('an infinite query', () => {
+  it('is fetched in full though it was marked stale while nobody looked, and then asked for one more page', async () => {
+    const page = await pages()
+    page.unmount()
+    page.write()
+    await after(10)
+    page.mount()
+    await after(100)
+    void page.observer.fetchNextPage()
+    await after(2000)
+    expect(page.observer.getCurrentResult().data?.pages).toEqual([[0], [0]])
+  })
+
   async function pages() {
     const page = await setup({ latency: 300 })
     const observer = new InfiniteQueryObserver(page.queryClient, {
@@ -302,10 +314,11 @@ describe('an infinite query', () => {
       initialPageParam: 0,
       getNextPageParam: (_, all) => all.length,
     })
-    observer.subscribe(() => {})
-    await page.quiet()
     page.unmount()
-    return { ...page, observer }
+    const mount = () => observer.subscribe(() => {})
+    const unmount = mount()
+    await page.quiet()
+    return { ...page, observer, mount, unmount }
   }
 
   it('is fetched in full though an event arrived while one more page was', async () => {

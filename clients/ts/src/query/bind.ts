@@ -1,20 +1,22 @@
 import type { QueryClient } from '@tanstack/query-core'
-import type { AnyEvents, Client, EventMap } from '../index.js'
+import type { Client, EventMap, Listener } from '../index.js'
 import { inDevelopment } from '../settings.js'
 import { filtersOf, type QueryRules, type Target } from './rules.js'
-import { holdMaxMs, schedulerOf, type Terms } from './scheduler.js'
+import { type Hold, holdMaxMs, schedulerOf, type Terms } from './scheduler.js'
 import { warnOfKey } from './warn.js'
 
-/** Joins the topics and does to the queries what the rules say, which are read anew for each event. */
-export function bind<E extends EventMap = AnyEvents>(
+/**
+ * What joins topics, and does to the queries what the rules say: those that `rules` returns at the time of an event.
+ * Joined again with other topics it is the same listener, which is not told twice what it knows.
+ */
+export function binding<E extends EventMap>(
   client: Client<E>,
   queryClient: QueryClient,
-  topics: readonly string[],
   rules: () => QueryRules<E>,
-): () => void {
+): (topics: readonly string[]) => () => void {
   const scheduler = schedulerOf(queryClient)
 
-  function fetchAgain(target: Target, terms?: Partial<Terms>): void {
+  function fetchAgain(target: Target, terms: Partial<Terms>): void {
     const { windowMs = 100, warn } = rules()
     for (const filters of filtersOf(target)) {
       const matching = scheduler.owe(filters, { windowMs, ...terms })
@@ -22,21 +24,15 @@ export function bind<E extends EventMap = AnyEvents>(
     }
   }
 
-  const detach = scheduler.attach({
-    when: query => rules().holdWhile?.(query) ?? false,
-    get maxMs() {
-      return rules().holdMaxMs ?? holdMaxMs
-    },
-  })
-  const leave = client.subscribe(topics, {
+  const listener: Listener<E> = {
     onEvent(event, context) {
       const { invalidate, patch, onEvent } = rules()
-      const rule = of(invalidate, event)
       let patched = false
       try {
         patched = of(patch, event)?.(event, queryClient, context) === true
       } finally {
         try {
+          const rule = of(invalidate, event)
           // The answer to a fetch that is running may be older than the event, and would undo the patch.
           fetchAgain(typeof rule === 'function' ? rule(event, context) : rule, { onlyRunning: patched })
         } finally {
@@ -49,14 +45,32 @@ export function bind<E extends EventMap = AnyEvents>(
       if (onResync === 'none') return
       fetchAgain(onResync === 'all' ? {} : onResync(resync), { spreadMs: resync.spreadMs })
     },
-  })
-  return () => {
-    leave()
-    detach()
+  }
+
+  return topics => {
+    const hold: Hold = {
+      when(query) {
+        try {
+          return rules().holdWhile?.(query) ?? false
+        } catch (error) {
+          console.error(error)
+          return false
+        }
+      },
+      get maxMs() {
+        return rules().holdMaxMs ?? holdMaxMs
+      },
+    }
+    const detach = scheduler.attach(hold)
+    const leave = client.subscribe(topics, listener)
+    return () => {
+      leave()
+      detach()
+    }
   }
 }
 
-/** An event's type may be `constructor`. */
-function of<M extends object>(map: M | undefined, event: { type: string }) {
+/** What the map has for the event's type, which may be `constructor`. */
+function of<M extends object>(map: M | undefined, event: { type: string }): M[keyof M] | undefined {
   return map && Object.hasOwn(map, event.type) ? map[event.type as keyof M] : undefined
 }

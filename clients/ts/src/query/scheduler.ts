@@ -78,20 +78,23 @@ function createScheduler(queryClient: QueryClient): Scheduler {
     const kinds = kindsOf[filters.refetchType ?? filters.type ?? 'active']
     const matching = queries.findAll(filters)
     for (const query of matching) {
-      if (onlyRunning && !isRunning(query)) continue
-      const earlier = debts.get(query)
-      const waiting = earlier?.covered ? undefined : earlier
-      debts.set(query, {
-        kinds: kinds | (earlier?.kinds ?? 0),
-        windowMs: Math.min(windowMs, waiting?.windowMs ?? windowMs),
-        notBefore: Math.min(notBefore, waiting?.notBefore ?? notBefore),
-        covered: false,
-        cancelled: waiting?.cancelled ?? false,
-        heldSince: waiting?.heldSince,
-      })
+      if (!onlyRunning || isRunning(query)) oweOne(query, kinds, windowMs, notBefore)
     }
     paySoon()
     return matching.length
+  }
+
+  function oweOne(query: Query, kinds: number, windowMs: number, notBefore: number): void {
+    const earlier = debts.get(query)
+    const waiting = earlier?.covered ? undefined : earlier
+    debts.set(query, {
+      kinds: kinds | (earlier?.kinds ?? 0),
+      windowMs: Math.min(windowMs, waiting?.windowMs ?? windowMs),
+      notBefore: Math.min(notBefore, waiting?.notBefore ?? notBefore),
+      covered: false,
+      cancelled: waiting?.cancelled ?? false,
+      heldSince: waiting?.heldSince,
+    })
   }
 
   // In a microtask: what several rules and several bindings make of one event is one payment.
@@ -110,15 +113,16 @@ function createScheduler(queryClient: QueryClient): Scheduler {
     let next = Number.POSITIVE_INFINITY
     for (const [query, debt] of debts) {
       if (debt.covered) continue
+      const running = isRunning(query)
       // Not while a fetch runs: its success would take the mark away again.
-      if (!isRunning(query)) query.invalidate()
+      if (!running) query.invalidate()
       if (!(debt.kinds & (query.isActive() ? active : inactive))) {
-        if (!isRunning(query)) debts.delete(query)
+        if (!running) debts.delete(query)
       } else if (!isHidden()) {
-        const windowEnd = (startedAt.get(query) ?? Number.NEGATIVE_INFINITY) + debt.windowMs
-        const due = Math.max(debt.notBefore, windowEnd, heldUntil(query, debt, now))
-        if (due > now) next = Math.min(next, due)
-        else payable.add(query)
+        let due = Math.max(debt.notBefore, (startedAt.get(query) ?? Number.NEGATIVE_INFINITY) + debt.windowMs)
+        if (due <= now && !running) due = heldUntil(query, debt, now)
+        if (due <= now) payable.add(query)
+        else next = Math.min(next, due)
       }
     }
     clearTimeout(timer)
@@ -128,8 +132,9 @@ function createScheduler(queryClient: QueryClient): Scheduler {
   }
 
   function fetch(payable: ReadonlySet<Query>): void {
-    // Leaves alone what is being fetched already, and it is looked at again when that ends. Disabled and static
-    // queries are left alone too: being marked is all that they get.
+    // This leaves alone what is being fetched already: it is looked at again when that ends. (A query may also say so
+    // wrongly, after cancelQueries with `silent`; that is fetched.) Disabled and static queries are left alone too:
+    // being marked is all that they get.
     void queryClient.refetchQueries({ predicate: query => payable.has(query) }, { cancelRefetch: false })
     for (const query of payable) if (!isRunning(query)) debts.delete(query)
   }
@@ -151,10 +156,14 @@ function createScheduler(queryClient: QueryClient): Scheduler {
       const { action } = event
       if (action.type === 'fetch') {
         startedAt.set(query, performance.now())
-        if (!debt) return
-        // One more page of an infinite query confirms none of the others, and may have replaced a fetch of them all.
-        debt.covered = !action.meta?.fetchMore
-        debt.cancelled = false
+        if (action.meta?.fetchMore) {
+          // One more page of an infinite query confirms none of the others, but its success takes their mark away, and
+          // it may have replaced a fetch of them all.
+          if (debt || query.state.isInvalidated) oweOne(query, active, 0, 0)
+        } else if (debt) {
+          debt.covered = true
+          debt.cancelled = false
+        }
       } else if (debt && !isRunning(query)) {
         if (action.type === 'setState') debt.cancelled = true
         else if (debt.covered) debts.delete(query)
