@@ -15,7 +15,10 @@ const MAX_NAMES = 1000
 const MAX_CHARACTERS = 8192
 const MAX_LEAVES = 50
 
-/** A look further back may be longer than the server's limit, which nobody tells: fetching again is certain. */
+/**
+ * A look further back may be further than the server's limit, which nobody tells. So may one whose join was on its way
+ * for longer than the lookback: the server counts from when the join arrives. Fetching again is certain.
+ */
 const MAX_LOOKBACK_MS = 15_000
 
 /** The spread of a resync that is the client's own idea. */
@@ -57,7 +60,7 @@ export class Topics {
   #cursor: string | undefined // covers all joined topics
   #ref = 0
   // One join at a time: until it is answered the server's cursors cover its topics not yet, and are not taken over.
-  #asked: Topic[] | undefined
+  #asked: { topics: Topic[]; at: number } | undefined
   #leaving: string[] = []
   #owed = new Set<string>() // `recovered: false`, and the `$resync` has not come
   #flushing = false
@@ -97,7 +100,7 @@ export class Topics {
   #drop(topic: Topic) {
     this.#topics.delete(topic.name)
     this.#owed.delete(topic.name)
-    if (topic.joined || this.#asked?.includes(topic)) {
+    if (topic.joined || this.#asked?.topics.includes(topic)) {
       this.#leaving.push(topic.name)
       this.#schedule()
     }
@@ -123,7 +126,7 @@ export class Topics {
       if (topic.joined) topic.since = this.#cursor
       topic.joined = false
     }
-    if (this.#owed.size) this.#resync([...this.#owed])
+    if (this.#owed.size) this.#resync(this.#owed)
   }
 
   /** Whoever joins next is somebody else. The topics' `from` remains: what stays on the page stays up to date. */
@@ -150,9 +153,10 @@ export class Topics {
     const asked = this.#asked
     if (!asked || frame.ref !== this.#ref) return
     this.#asked = undefined
-    const topics = asked.filter(t => this.#topics.get(t.name) === t) // the others were left meanwhile
+    const topics = asked.topics.filter(t => this.#topics.get(t.name) === t) // the others were left meanwhile
     const joined = topics.filter(t => frame.kind === '$joined' && frame.topics.includes(t.name))
-    const missed = joined.filter(t => t.since === undefined && this.#lookback(t) > MAX_LOOKBACK_MS).map(t => t.name)
+    const late = this.#settings.now() - asked.at > (this.#settings.lookbackMs || MAX_LOOKBACK_MS)
+    const missed = joined.filter(t => t.since === undefined && (late || this.#lookback(t) > MAX_LOOKBACK_MS))
     for (const topic of topics) {
       const denial = frame.kind === '$error' ? frame.error : frame.denied[topic.name]
       topic.joined = joined.includes(topic)
@@ -163,7 +167,7 @@ export class Topics {
     if (frame.kind === '$joined') {
       this.cursor(frame.cursor)
       if (!frame.recovered) for (const topic of joined) this.#owed.add(topic.name)
-      else if (missed.length) this.#resync(missed)
+      else if (missed.length) this.#resync(missed.map(t => t.name))
     }
     if (joined.length) this.#owner.joined(joined.map(t => t.name))
     this.#flush()
@@ -188,8 +192,8 @@ export class Topics {
     this.#owner.resync(resync)
   }
 
-  #resync(topics: string[]) {
-    this.resync({ topics, reason: 'history_gap', spreadMs: SPREAD_MS })
+  #resync(names: Iterable<string>) {
+    this.resync({ topics: [...names], reason: 'history_gap', spreadMs: SPREAD_MS })
   }
 
   #lookback(topic: Topic): number {
@@ -241,7 +245,7 @@ export class Topics {
     }
     if (!batch[0]) return
     const { since } = batch[0]
-    this.#asked = batch
+    this.#asked = { topics: batch, at: this.#settings.now() }
     const join = { type: 'join', ref: ++this.#ref, topics: batch.map(t => t.name) } as const
     const lookback_ms = Math.max(...batch.map(t => this.#lookback(t)))
     this.#owner.send(since === undefined ? { ...join, lookback_ms } : { ...join, since })

@@ -1,0 +1,335 @@
+import { describe, expect, test } from 'vitest'
+import { pass, recorder, useFakeTime, world } from './world.js'
+
+useFakeTime()
+
+const asked = ({ server }: ReturnType<typeof world>, type: string) => server.requests.filter(r => r.type === type)
+const joins = (w: ReturnType<typeof world>) => asked(w, 'join').map(({ type, ref, ...rest }) => rest)
+
+describe('joining', () => {
+  test('what is wanted in one go becomes one frame, each topic once', async () => {
+    const w = world()
+    await w.client.subscribe(['a'])
+    await pass()
+    w.client.subscribe(['b', 'c'])
+    w.client.subscribe(['c', 'a'])
+    await pass()
+    expect(joins(w)).toEqual([
+      { topics: ['a'], lookback_ms: 2000 },
+      { topics: ['b', 'c'], lookback_ms: 2000 },
+    ])
+  })
+
+  test("StrictMode's double mount is one socket and one join", async () => {
+    const w = world()
+    for (let i = 0; i < 2; i++) w.client.subscribe(['a'])()
+    await pass()
+    w.client.subscribe(['a'])
+    await pass(1000)
+    expect(w.server.attempts).toBe(1)
+    expect(w.server.requests.map(r => r.type)).toEqual(['join'])
+  })
+
+  test('a topic is left once nobody has wanted it for 250 ms, and the rest stays', async () => {
+    const w = world()
+    w.client.subscribe(['a', 'b'])
+    const leave = w.client.subscribe(['b', 'c'])
+    await pass()
+    leave()
+    leave()
+    await pass(249)
+    expect(asked(w, 'leave')).toEqual([])
+    await pass(1)
+    expect(asked(w, 'leave')).toEqual([{ type: 'leave', topics: ['c'] }])
+  })
+
+  test('as many names as the server takes in a frame, the next ones after the answer', async () => {
+    const w = world({ server: { maxTopics: 2 } })
+    w.client.subscribe(['a', 'b', 'c', 'd', 'e'])
+    await pass()
+    expect(joins(w).map(j => j.topics)).toEqual([['a', 'b'], ['c', 'd'], ['e']])
+    expect(w.client.denied).toEqual({
+      c: { code: 'too_many_topics', message: 'at most 2' },
+      d: { code: 'too_many_topics', message: 'at most 2' },
+      e: { code: 'too_many_topics', message: 'at most 2' },
+    })
+  })
+
+  test('never more than 1000 names, nor more than fits into a frame', async () => {
+    const w = world({ server: { maxTopics: 1e6 } })
+    const short = Array.from({ length: 1500 }, (_, i) => `${i}`)
+    const long = Array.from({ length: 100 }, (_, i) => `${i}`.padEnd(200, '.'))
+    w.client.subscribe([...short, ...long])
+    const leave = w.client.subscribe(long)
+    await pass()
+    const frames = asked(w, 'join')
+    expect(frames.flatMap(f => f.topics ?? [])).toEqual([...short, ...long])
+    for (const frame of frames) {
+      expect(frame.topics?.length).toBeLessThanOrEqual(1000)
+      expect(JSON.stringify(frame).length).toBeLessThan(16_384)
+    }
+    leave()
+    await pass(250)
+  })
+
+  test('a lookback covers the time that the connection took', async () => {
+    const w = world()
+    w.server.refuse()
+    w.client.subscribe(['a'])
+    await pass(3000)
+    w.server.accept()
+    await pass(4000)
+    expect(joins(w)).toEqual([{ topics: ['a'], lookback_ms: 2000 + 1000 + 2000 + 4000 }])
+  })
+
+  test('a lookback that may be longer than the server looks back is followed by a resync', async () => {
+    const w = world()
+    const { told, listener } = recorder()
+    w.server.refuse()
+    w.client.subscribe(['a'], listener)
+    await pass(14_000)
+    w.server.accept()
+    await pass(1000)
+    expect(joins(w)).toEqual([{ topics: ['a'], lookback_ms: 17_000 }])
+    expect(told).toEqual(['resync a history_gap', 'joined a'])
+  })
+
+  test('left and wanted again while the join is under way: joined again', async () => {
+    const queue: (() => void)[] = []
+    const w = world({ lingerMs: 0, server: { later: task => queue.push(task) } })
+    const run = async () => {
+      while (queue.length) {
+        queue.shift()?.()
+        await pass()
+      }
+    }
+    w.client.subscribe([])
+    await pass()
+    await run()
+    w.client.subscribe(['a'])()
+    await pass()
+    const { told, listener } = recorder()
+    w.client.subscribe(['a'], listener)
+    await run()
+    expect(w.server.requests.map(r => r.type)).toEqual(['join', 'leave', 'join'])
+    w.server.emit({ type: 'x', topics: ['a'], payload: {} })
+    await run()
+    expect(told).toEqual(['joined a', 'x fake.1'])
+  })
+})
+
+describe('coming back', () => {
+  test('each topic since the newest cursor: nothing missed, nothing asked for', async () => {
+    const w = world()
+    const { told, listener } = recorder()
+    w.client.subscribe(['a', 'b'], listener)
+    await pass()
+    w.server.emit({ type: 'x', topics: ['a'], payload: {} })
+    w.server.emit({ type: 'y', topics: ['b'], payload: {} })
+    await pass()
+    w.server.drop()
+    w.server.emit({ type: 'z', topics: ['a', 'b'], payload: {} })
+    await pass(1000)
+    expect(joins(w).at(-1)).toEqual({ topics: ['a', 'b'], since: 'c2' })
+    expect(told).toEqual(['joined a,b', 'x fake.1', 'y fake.2', 'z fake.3', 'joined a,b'])
+  })
+
+  test('a $ping moves the cursor, a $welcome never does', async () => {
+    const w = world()
+    w.client.subscribe(['a'])
+    await pass()
+    w.server.emit({ type: 'x', topics: ['elsewhere'], payload: {} })
+    w.server.drop()
+    await pass(1000)
+    expect(joins(w).at(-1)?.since).toBe('c0')
+    w.server.emit({ type: 'x', topics: ['elsewhere'], payload: {} })
+    w.server.ping()
+    await pass()
+    w.server.drop()
+    await pass(2000)
+    expect(joins(w).at(-1)?.since).toBe('c2')
+  })
+
+  test('a topic wanted meanwhile looks back, and leaves the cursors of the others alone', async () => {
+    const w = world()
+    w.client.subscribe(['a'])
+    await pass()
+    w.server.drop()
+    w.client.subscribe(['b'])
+    await pass(1000)
+    expect(joins(w).slice(1)).toEqual([
+      { topics: ['a'], since: 'c0' },
+      { topics: ['b'], lookback_ms: 3000 },
+    ])
+  })
+
+  test('a cursor that comes while a join is unanswered is not taken over', async () => {
+    let held: (() => void)[] | undefined
+    const later = (task: () => void) => {
+      if (held) held.push(task)
+      else queueMicrotask(task)
+    }
+    const w = world({ server: { later } })
+    w.client.subscribe(['a'])
+    await pass()
+    held = []
+    w.client.subscribe(['b'])
+    await pass()
+    held.length = 0 // the join is lost on its way
+    held = undefined
+    w.server.emit({ type: 'x', topics: ['a', 'b'], payload: {} })
+    w.server.ping()
+    await pass()
+    w.server.drop()
+    await pass(1000)
+    expect(joins(w).slice(1)).toEqual([
+      { topics: ['a'], since: 'c0' },
+      { topics: ['b'], lookback_ms: 3000 },
+    ])
+  })
+
+  test('recovered: false is a debt, paid by the $resync', async () => {
+    const w = world()
+    const { told, listener } = recorder()
+    w.client.subscribe(['a'], listener)
+    await pass()
+    w.server.drop()
+    w.server.forget()
+    w.server.emit({ type: 'x', topics: ['a'], payload: {} })
+    w.server.forget()
+    await pass(1000)
+    expect(told).toEqual(['joined a', 'joined a', 'resync a cursor_expired'])
+    w.server.drop()
+    await pass(2000)
+    expect(told).toEqual(['joined a', 'joined a', 'resync a cursor_expired', 'joined a'])
+  })
+
+  test('or by the client itself if the connection breaks before, once', async () => {
+    let frames = Number.POSITIVE_INFINITY // that still get through
+    const later = (task: () => void) => void (frames-- > 0 && queueMicrotask(task))
+    const w = world({ server: { later } })
+    const { told, listener } = recorder()
+    w.client.subscribe(['a', 'b'], listener)
+    await pass()
+    w.server.drop()
+    w.server.emit({ type: 'x', topics: ['a'], payload: {} })
+    w.server.forget()
+    frames = 4 // open, $welcome, the join, $joined
+    await pass(1000)
+    frames = Number.POSITIVE_INFINITY
+    expect(told).toEqual(['joined a,b', 'joined a,b'])
+    w.server.drop()
+    expect(told.slice(2)).toEqual(['resync a,b history_gap'])
+    await pass(2000)
+    w.server.drop()
+    await pass(4000)
+    expect(told.slice(3)).toEqual(['joined a,b', 'joined a,b'])
+  })
+})
+
+describe('resync', () => {
+  test('reaches the listeners whose topics are meant', async () => {
+    const w = world()
+    const a = recorder()
+    const b = recorder()
+    w.client.subscribe(['topic_1'], a.listener)
+    w.client.subscribe(['topic_2', 'messages'], b.listener)
+    await pass()
+    a.told.length = b.told.length = 0
+    for (const topics of [['topic_1'], ['messages', 'topic_1'], ['topic_*'], ['*'], ['other']]) w.server.resync(topics)
+    await pass()
+    expect(a.told.map(t => t.split(' ')[1])).toEqual(['topic_1', 'messages,topic_1', 'topic_*', '*'])
+    expect(b.told.map(t => t.split(' ')[1])).toEqual(['messages,topic_1', 'topic_*', '*'])
+  })
+})
+
+describe('denied', () => {
+  test('stays, until the next connection asks again', async () => {
+    let denied = true
+    const deny = (topic: string) => (denied && topic === 'b' ? { code: 'forbidden', message: 'no' } : undefined)
+    const w = world({ server: { deny } })
+    const none = w.client.denied
+    let changes = 0
+    w.client.onChange(() => changes++)
+    w.client.subscribe(['a', 'b'])
+    await pass()
+    expect(w.client.denied).toEqual({ b: { code: 'forbidden', message: 'no' } })
+    expect(w.client.denied).not.toBe(none)
+    const before = [w.client.denied, joins(w).length, changes] as const
+    await pass(1e5)
+    expect([w.client.denied, joins(w).length, changes]).toEqual(before)
+    expect(w.client.denied).toBe(before[0])
+    denied = false
+    w.server.drop()
+    await pass(1000)
+    expect(w.client.denied).toEqual({})
+  })
+
+  test.each(['unavailable', 'rate_limited'])(
+    '%s is asked for again after 1, 2, 4 … s, with what it was asked for',
+    async code => {
+      let denied = false
+      const w = world({ server: { deny: () => (denied ? { code, message: '' } : undefined) } })
+      w.client.subscribe(['a'])
+      await pass()
+      w.server.drop()
+      denied = true
+      await pass(1000)
+      expect(Object.keys(w.client.denied)).toEqual(['a'])
+      w.server.emit({ type: 'x', topics: ['a'], payload: {} })
+      w.server.ping()
+      await pass(1000)
+      await pass(2000)
+      denied = false
+      await pass(3999)
+      expect(joins(w)).toHaveLength(4)
+      await pass(1)
+      expect(joins(w).slice(1)).toEqual(Array(4).fill({ topics: ['a'], since: 'c0' }))
+      expect(w.client.denied).toEqual({})
+    },
+  )
+
+  test('an $error for the frame is one for each of its topics', async () => {
+    let held = false
+    const w = world({ server: { later: task => void (held || queueMicrotask(task)) } })
+    w.client.subscribe(['a'])
+    await pass()
+    held = true
+    w.client.subscribe(['b', 'c'])
+    await pass()
+    held = false
+    w.server.send({ type: '$error', ref: 2, payload: { code: 'bad_frame', message: 'what?' } })
+    await pass()
+    const why = { code: 'bad_frame', message: 'what?' }
+    expect(w.client.denied).toEqual({ b: why, c: why })
+  })
+
+  test('a revoked topic is denied, and joined again from where it was on the next connection', async () => {
+    const w = world()
+    w.client.subscribe(['a', 'b'])
+    await pass()
+    w.server.send({ type: '$left', payload: { topics: ['a'], code: 'revoked' } })
+    await pass()
+    expect(w.client.denied).toEqual({ a: { code: 'revoked', message: '' } })
+    w.server.emit({ type: 'x', topics: ['b'], payload: {} })
+    await pass()
+    w.server.drop()
+    await pass(1000)
+    expect(joins(w).slice(1)).toEqual([
+      { topics: ['a'], since: 'c0' },
+      { topics: ['b'], since: 'c1' },
+    ])
+  })
+
+  test('is forgotten with the last listener', async () => {
+    const w = world({ server: { deny: () => ({ code: 'forbidden', message: '' }) } })
+    const leave = w.client.subscribe(['a'])
+    w.client.subscribe([])
+    await pass()
+    expect(w.client.denied).toHaveProperty('a')
+    leave()
+    await pass(250)
+    expect(w.client.denied).toEqual({})
+    expect(asked(w, 'leave')).toEqual([])
+  })
+})
