@@ -60,6 +60,6 @@ clients/ts/$(INSTALLED) examples/chat/browser/$(INSTALLED): %/$(INSTALLED): %/pa
 	npm --prefix $* ci --no-audit --no-fund
 
 # The page is built with the packed client, so it is installed anew with it.
-examples/chat/web/$(INSTALLED): examples/chat/web/package-lock.json clients/ts/package.json $(shell find clients/ts/src -type f)
+examples/chat/web/$(INSTALLED): examples/chat/web/package-lock.json clients/ts/package.json $(wildcard clients/ts/src/* clients/ts/src/*/*)
 	@scripts/install-missing npm
 	npm --prefix examples/chat/web run --silent setup
