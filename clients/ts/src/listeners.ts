@@ -13,12 +13,19 @@ interface Entry {
   listener: Listener
 }
 
+/** A message, and who knows it: one listener may have several entries, and may come back with other topics. */
+interface Told {
+  at: number
+  message: Message
+  to: WeakSet<Listener>
+}
+
 export class Listeners {
   readonly #settings: Settings
   readonly #isOwn: (event: RowcastEvent) => boolean
   readonly #entries = new Set<Entry>()
   readonly #seen = new Set<string>()
-  #recent: { at: number; message: Message }[] = []
+  #recent: Told[] = []
 
   constructor(settings: Settings, isOwn: (event: RowcastEvent) => boolean) {
     this.#settings = settings
@@ -41,7 +48,7 @@ export class Listeners {
     const live = [...topics].filter(isJoined)
     queueMicrotask(() => {
       if (live.length && this.#entries.has(entry)) this.guard(() => listener.onJoined?.(live))
-      for (const { message } of past) this.#tell(entry, message)
+      for (const told of past) this.#tell(entry, told)
     })
     return () => {
       this.#entries.delete(entry)
@@ -57,9 +64,9 @@ export class Listeners {
         this.#seen.delete(oldest)
       }
     }
-    const message = { data, event }
-    this.#remember(message)
-    for (const entry of [...this.#entries]) this.#tell(entry, message)
+    const told: Told = { at: this.#settings.now(), message: { data, event }, to: new WeakSet() }
+    this.#remember(told)
+    for (const entry of [...this.#entries]) this.#tell(entry, told)
   }
 
   resync(resync: Resync) {
@@ -91,10 +98,11 @@ export class Listeners {
     }
   }
 
-  #tell(entry: Entry, message: Message) {
+  #tell(entry: Entry, { message, to }: Told) {
     const { topics, listener } = entry
     const { event } = message
-    if (!this.#entries.has(entry) || !event.topics.some(topic => topics.has(topic))) return
+    if (!this.#entries.has(entry) || to.has(listener) || !event.topics.some(topic => topics.has(topic))) return
+    to.add(listener)
     this.guard(() => listener.onMessage?.(message))
     this.guard(() => listener.onEvent?.(event, { own: this.#isOwn(event) }))
   }
@@ -104,11 +112,11 @@ export class Listeners {
   }
 
   /** Half of what is remembered may be too old, so that the forgetting costs nothing. */
-  #remember(message: Message) {
-    const { now, lookbackMs } = this.#settings
+  #remember(told: Told) {
+    const { lookbackMs } = this.#settings
     if (!lookbackMs) return
-    const at = now()
-    this.#recent.push({ at, message })
+    const { at } = told
+    this.#recent.push(told)
     if (this.#recent[0] && this.#recent[0].at < at - 2 * lookbackMs) {
       this.#recent = this.#recent.filter(r => r.at >= at - lookbackMs)
     }
