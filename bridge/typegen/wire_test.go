@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +74,29 @@ func checkWire(t *testing.T, cluster *pgtemp.Cluster, name string) {
 	}
 	for _, look := range slices.Sorted(maps.Keys(c.unseen)) {
 		t.Errorf("no event is %s", look)
+	}
+}
+
+// TestFrames holds the protocol's examples against the schema of such tables.
+func TestFrames(t *testing.T) {
+	t.Parallel()
+	conn := pgtest.Connect(t, pgtest.Database(t))
+	execute(t, conn, read(t, "frames.sql"))
+	c := newContract(t, model(t, conn).JSONSchema())
+	frames, err := filepath.Glob("../testdata/frames/*.json")
+	if err != nil || len(frames) == 0 {
+		t.Fatal(len(frames), err)
+	}
+	for _, file := range frames {
+		name := filepath.Base(file)
+		if strings.HasPrefix(name, "emit") || strings.HasPrefix(name, "channel") { // of no table
+			continue
+		}
+		frame, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.check(frame)
 	}
 }
 
