@@ -7,7 +7,7 @@ import { journey } from './features/journey/journey'
 import { requests } from './features/lab/requests'
 import { toastRack } from './features/toasts/toasts'
 import { createNetwork, type Network } from './features/websocket/network'
-import type { Events } from './rowcast'
+import { type Events, schema } from './rowcast'
 import { createStore, type Store } from './shared/store'
 
 export type UserId = 'olena' | 'maks'
@@ -32,8 +32,11 @@ export function createUser(id: UserId, name: string): User {
   return {
     id,
     name,
-    api: createApi(id, { answered: requests.touch, committed: journey.committed }),
-    client: createClient<Events>({ WebSocket: network.WebSocket }),
+    api: createApi(id, {
+      answered: requests.touch,
+      committed: (mutationId, ms) => journey.committed(mutationId, { user: id, ms }),
+    }),
+    client: createClient<Events>({ schema, WebSocket: network.WebSocket }),
     network,
     // Events say what is stale; nothing else is.
     queryClient: new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, retry: 1 } } }),

@@ -65,7 +65,7 @@ const HOPS: Hop[] = [
     label: () => 'DOM',
     title:
       'From the event’s `at` until React had put the row into the document: everything above together. Who wrote it saw it at once.',
-    reached: r => r.some(x => x.dom !== undefined),
+    reached: r => r.some(x => x.dom !== undefined || x.optimistic),
   },
 ]
 
@@ -73,12 +73,19 @@ const HOPS: Hop[] = [
 export function JourneyStrip() {
   const now = useStore(journey.current)
   const readings = Object.values(now?.readings ?? {})
-  const total = Math.max(...readings.map(r => r.dom ?? 0))
+  const shown = Math.max(...readings.map(r => r.dom ?? 0))
+  const arrived = Math.max(...readings.map(r => r.socket))
   return (
-    <section className="journey" aria-labelledby="journey-title" data-testid="journey" data-event={now?.id}>
+    <section
+      className="journey"
+      aria-labelledby="journey-title"
+      data-testid="journey"
+      data-event={now?.id}
+      data-idle={!now}
+    >
       <h2 id="journey-title" className="journey-total">
-        <span data-testid="journey-total">{total > 0 ? ms(total) : '–'}</span> ms
-        <small>from the change in the database to the other page</small>
+        <span data-testid="journey-total">{now ? ms(shown || arrived) : '0.0'}</span> ms
+        <small>from the database to the {shown || !now ? 'other page' : 'last socket'}</small>
       </h2>
       <div className="journey-users" aria-hidden="true">
         {USERS.map(([id, name]) => (
@@ -89,13 +96,23 @@ export function JourneyStrip() {
         {HOPS.map((hop, i) => (
           <li
             key={hop.id}
+            className="hop"
             title={hop.title}
             data-testid={`hop-${hop.id}`}
             data-lit={now !== null && hop.reached(readings)}
             style={{ '--i': i } as CSSProperties}
           >
             <span className="hop-name">{hop.label(now)}</span>
-            <Figures hop={hop.id} journey={now} />
+            {USERS.map(([id]) => (
+              <span
+                key={id}
+                className={`figure ${hop.id}`}
+                data-there={!now || id in now.readings}
+                data-testid={`ms-${hop.id}-${id}`}
+              >
+                {now && figure(hop.id, now, id)}
+              </span>
+            ))}
           </li>
         ))}
       </ol>
@@ -104,22 +121,14 @@ export function JourneyStrip() {
   )
 }
 
-function Figures({ hop, journey }: { hop: string; journey: Journey | null }) {
-  if (hop === 'commit')
-    return (
-      <span className="figure both" data-testid="ms-commit">
-        {journey?.commit == null ? '' : ms(journey.commit)}
-      </span>
-    )
-  return USERS.map(([id]) => (
-    <span key={id} className={`figure ${hop}`} data-testid={`ms-${hop}-${id}`}>
-      {figure(hop, journey?.readings[id])}
-    </span>
-  ))
-}
-
-function figure(hop: string, reading?: Reading): string {
-  if (reading?.own && hop === 'dom') return 'at once'
-  const measured = { sockets: reading?.socket, refetch: reading?.refetch, dom: reading?.dom }[hop]
+function figure(hop: string, { commit, readings }: Journey, user: UserId): string {
+  const reading = readings[user]
+  if (hop === 'dom' && reading?.optimistic) return 'at once'
+  const measured = {
+    commit: commit?.user === user ? commit.ms : undefined,
+    sockets: reading?.socket,
+    refetch: reading?.refetch,
+    dom: reading?.dom,
+  }[hop]
   return measured === undefined ? '' : ms(measured)
 }

@@ -14,8 +14,13 @@ export interface Reading {
   refetch?: number
   /** From the change until the document showed it. */
   dom?: number
-  /** This user made the change, and saw it before anybody. */
-  own: boolean
+  /** This user made the change, and was shown it before it was one. */
+  optimistic: boolean
+}
+
+interface Commit {
+  user: UserId
+  ms: number
 }
 
 /** One event's way, as far as it has come. */
@@ -27,15 +32,15 @@ export interface Journey {
   topicId: string | null
   mutationId: string | undefined
   at: number
-  /** From BEGIN to the end of COMMIT; null for what was not written here. */
-  commit: number | null
+  /** From BEGIN to the end of COMMIT, and whose; null for what was not written here. */
+  commit: Commit | null
   readings: Partial<Record<UserId, Reading>>
 }
 
 const SHOWN_MS = 1000 // a burst shows one event a second
 
 const current = createStore<Journey | null>(null)
-const commits = new Map<string, number>() // of writes whose event has not come yet
+const commits = new Map<string, Commit>() // of writes whose event has not come yet
 let startedAt = 0
 
 function update(user: UserId, change: (reading: Reading, journey: Journey) => Reading) {
@@ -50,10 +55,10 @@ export const journey = {
   current,
 
   /** The server has said how long a transaction took. */
-  committed(mutationId: string, ms: number) {
+  committed(mutationId: string, commit: Commit) {
     const known = current.get()
-    if (known?.mutationId === mutationId) return current.set({ ...known, commit: ms })
-    commits.set(mutationId, ms)
+    if (known?.mutationId === mutationId) return current.set({ ...known, commit })
+    commits.set(mutationId, commit)
     if (commits.size > 100) commits.delete(commits.keys().next().value ?? '')
   },
 
@@ -66,7 +71,8 @@ export const journey = {
       known = begin(event, event.id)
     }
     const socket = Math.max(0, arrivedAt - known.at)
-    current.set({ ...known, readings: { ...known.readings, [user]: { arrivedAt, socket, own } } })
+    const optimistic = own && event.type.startsWith('message_')
+    current.set({ ...known, readings: { ...known.readings, [user]: { arrivedAt, socket, optimistic } } })
   },
 
   /** A topic's list was asked for at `asked` and is here. */
@@ -81,7 +87,7 @@ export const journey = {
   /** A message's row, its new text or its end has reached the document. */
   shown(user: UserId, rowId: string) {
     update(user, (reading, { rowId: wanted, at }) =>
-      rowId !== wanted || reading.own || reading.dom !== undefined
+      rowId !== wanted || reading.optimistic || reading.dom !== undefined
         ? reading
         : { ...reading, dom: Math.max(0, now() - at) },
     )
@@ -98,7 +104,7 @@ function begin(event: EventOf<Events>, id: string): Journey {
     topicId: payload.topic_id,
     mutationId,
     at: epochMs(event.at),
-    commit: (mutationId && commits.get(mutationId)) || null,
+    commit: commits.get(mutationId ?? '') ?? null,
     readings: {},
   }
 }

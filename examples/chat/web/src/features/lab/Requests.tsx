@@ -8,7 +8,7 @@ export function Requests({ users }: { users: readonly User[] }) {
   const most = Math.max(20, ...users.map(u => counts[u.id] ?? 0))
   return (
     <section className="requests" aria-labelledby="requests-title" data-testid="requests">
-      <header>
+      <header className="stage-head">
         <h2 id="requests-title">Requests</h2>
         <span className="soft">counted by the server</span>
         <button
@@ -36,7 +36,7 @@ function RequestBar({ user, count, most }: { user: User; count: number; most: nu
       </span>
       <b data-testid={`requests-${user.id}`}>{count}</b>
       <span className="bar" aria-hidden="true">
-        <span style={{ inlineSize: `${(100 * count) / most}%` }} />
+        <i style={{ inlineSize: `${(100 * count) / most}%` }} />
       </span>
     </p>
   )

@@ -46,7 +46,7 @@ export function Terminal() {
 
   return (
     <section className="terminal" aria-labelledby="terminal-title">
-      <header>
+      <header className="stage-head">
         <h2 id="terminal-title">In a terminal</h2>
         <select
           aria-label="What to do in the terminal"
