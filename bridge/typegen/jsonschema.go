@@ -20,7 +20,7 @@ func (m *Model) JSONSchema() []byte {
 	err := out.Encode(struct {
 		Schema  string       `json:"$schema"`
 		Comment string       `json:"$comment"`
-		OneOf   []jsonObject `json:"oneOf"`
+		OneOf   []jsonObject `json:"oneOf,omitempty"`
 		Defs    jsonObject   `json:"$defs"`
 	}{
 		"https://json-schema.org/draft/2020-12/schema",

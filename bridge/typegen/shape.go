@@ -225,6 +225,9 @@ type columnNames struct{ of *row }
 func (c columnNames) typescript() string { return "(keyof " + c.of.name + ")[]" }
 
 func (c columnNames) schema() jsonObject {
+	if len(c.of.columns) == 0 {
+		return jsonObject{"type": "array", "maxItems": 0}
+	}
 	names := labels{}
 	for _, column := range c.of.columns {
 		names = append(names, column.name)

@@ -138,21 +138,18 @@ func (t *table) updated() []variant {
 	if t.w.Unchanged {
 		changes[0].shape = boolean
 	}
-	old := func(columns []string) []field {
-		if len(columns) == 0 {
-			return changes
+	look := func(row shape, old []string, truncated field) variant {
+		rest := slices.Clone(changes)
+		if len(old) > 0 { // of an old row that was too large there are key columns only, cut
+			rest = append(rest, field{name: "old", shape: t.show(old, t.key, true), optional: true})
 		}
-		// Of an old row that was too large there are key columns only.
-		return append(slices.Clone(changes), field{name: "old", shape: t.show(columns, t.key, true), optional: true})
+		return variant{"update", t.payload(row, append(rest, truncated)...)}
 	}
 	before := t.key
 	if t.w.IncludeOld {
 		before = t.all
 	}
-	return looks(
-		variant{"update", t.payload(t.whole(), append(old(before), never("truncated"))...)},
-		variant{"update", t.payload(t.cut(t.lean), append(old(t.key), always("truncated"))...)},
-	)
+	return looks(look(t.whole(), before, never("truncated")), look(t.cut(t.lean), t.key, always("truncated")))
 }
 
 func (t *table) deleted() []variant {

@@ -1,7 +1,7 @@
 // Made by `rowcast types` from the watched tables. Do not edit; renew it with: rowcast types --out FILE
 
 /** The hash of these types, for createClient: in development it warns when the server's is another. */
-export const schema = '4946301a64ea'
+export const schema = '489e73e5dec5'
 
 /** Where rows are sent. What the application emits itself may go to other topics. */
 export type Topic =
