@@ -11,23 +11,22 @@ export interface Many {
 /** Several targets: `many(['projects'], { queryKey: ['project', id], exact: true })`. */
 export const many = (...targets: Target[]): Many => ({ many: targets })
 
+// A map with names of all kinds has events of all kinds: TypeScript would take the name that is written for the type.
+type EventFor<E extends EventMap, K extends keyof E & string> = RowcastEvent<string extends keyof E ? string : K, E[K]>
+
 /** Event type → what to fetch again. An event whose type is not in the map fetches nothing. */
 export type InvalidateRules<E extends EventMap = AnyEvents> = {
-  readonly [K in keyof E & string]?: Target | ((event: RowcastEvent<K, E[K]>, context: EventContext) => Target)
+  readonly [K in keyof E & string]?: Target | ((event: EventFor<E, K>, context: EventContext) => Target)
 }
 
 /** Event type → a function that puts the event into the cache itself. If it returns true, nothing is fetched. */
 export type PatchRules<E extends EventMap = AnyEvents> = {
-  readonly [K in keyof E & string]?: (
-    event: RowcastEvent<K, E[K]>,
-    queryClient: QueryClient,
-    context: EventContext,
-  ) => unknown
+  readonly [K in keyof E & string]?: (event: EventFor<E, K>, queryClient: QueryClient, context: EventContext) => unknown
 }
 
 /** Event type → what else is to be done, a toast for one. */
 export type EventHandlers<E extends EventMap = AnyEvents> = {
-  readonly [K in keyof E & string]?: (event: RowcastEvent<K, E[K]>, context: EventContext) => void
+  readonly [K in keyof E & string]?: (event: EventFor<E, K>, context: EventContext) => void
 }
 
 export interface QueryRules<E extends EventMap = AnyEvents> {
