@@ -1,7 +1,7 @@
-import { Listeners } from './listeners.js'
+import { createListeners, keep } from './listeners.js'
 import { settings as withDefaults } from './settings.js'
-import { Socket } from './socket.js'
-import { Topics } from './topics.js'
+import { createSocket, type Socket } from './socket.js'
+import { createTopics, type Topics } from './topics.js'
 import type { AnyEvents, Client, ClientOptions, EventMap, Listener } from './types.js'
 
 /** So many of the client's own mutations are known again. */
@@ -17,12 +17,12 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
   let linger: ReturnType<typeof setTimeout> | undefined
 
   const isOwn = ({ mutation_id }: { mutation_id?: string }) => mutation_id !== undefined && own.has(mutation_id)
-  const listeners = new Listeners(settings, isOwn)
+  const listeners = createListeners(settings, isOwn)
   const change = () => {
     for (const callback of [...callbacks]) listeners.guard(callback)
   }
 
-  const socket: Socket = new Socket(settings, {
+  const socket: Socket = createSocket(settings, {
     change,
     welcome(frame) {
       if (development && schema && frame.schema && frame.schema !== schema) {
@@ -56,10 +56,10 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
     signedOut: () => topics.forget(),
   })
 
-  const topics: Topics = new Topics(settings, {
+  const topics: Topics = createTopics(settings, {
     change,
-    send: request => socket.send(request),
-    joined: names => listeners.joined(names),
+    send: socket.send,
+    joined: listeners.joined,
     resync: ({ topics, reason, spreadMs }) => listeners.resync({ topics, reason, spreadMs }),
   })
 
@@ -67,7 +67,7 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
     subscribe(names, listener = {}) {
       const mine = new Set(names)
       clearTimeout(linger)
-      const remove = listeners.add(mine, listener as unknown as Listener, name => topics.isJoined(name))
+      const remove = listeners.add(mine, listener as unknown as Listener, topics.isJoined)
       topics.acquire(mine)
       socket.start()
       let over = false
@@ -104,11 +104,7 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
     },
     newMutationId() {
       const id = [random(), random()].map(n => n.toString(36).slice(2)).join('')
-      own.add(id)
-      for (const oldest of own) {
-        if (own.size <= OWN_MUTATIONS) break
-        own.delete(oldest)
-      }
+      keep(own, id, OWN_MUTATIONS)
       return id
     },
     isOwn,

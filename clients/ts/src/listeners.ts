@@ -20,77 +20,31 @@ interface Told {
   to: WeakSet<Listener>
 }
 
-export class Listeners {
-  readonly #settings: Settings
-  readonly #isOwn: (event: RowcastEvent) => boolean
-  readonly #entries = new Set<Entry>()
-  readonly #seen = new Set<string>()
-  #recent: Told[] = []
-
-  constructor(settings: Settings, isOwn: (event: RowcastEvent) => boolean) {
-    this.#settings = settings
-    this.#isOwn = isOwn
-  }
-
-  get size(): number {
-    return this.#entries.size
-  }
-
+export interface Listeners {
+  readonly size: number
   /**
    * Adds a listener. Other listeners may have made its topics live long ago: then no join looks back for it, and it gets
    * here what came shortly before it.
    */
-  add(topics: ReadonlySet<string>, listener: Listener, isJoined: (topic: string) => boolean): () => void {
-    const entry = { topics, listener }
-    this.#entries.add(entry)
-    const since = this.#since()
-    const past = this.#recent.filter(r => r.at >= since)
-    const live = [...topics].filter(isJoined)
-    queueMicrotask(() => {
-      if (live.length && this.#entries.has(entry)) this.guard(() => listener.onJoined?.(live))
-      for (const told of past) this.#tell(entry, told)
-    })
-    return () => {
-      this.#entries.delete(entry)
-    }
-  }
-
-  event(event: RowcastEvent, data: string) {
-    if (event.id !== undefined) {
-      if (this.#seen.has(event.id)) return
-      this.#seen.add(event.id)
-      for (const oldest of this.#seen) {
-        if (this.#seen.size <= REMEMBERED) break
-        this.#seen.delete(oldest)
-      }
-    }
-    const told: Told = { at: this.#settings.now(), message: { data, event }, to: new WeakSet() }
-    this.#remember(told)
-    for (const entry of [...this.#entries]) this.#tell(entry, told)
-  }
-
-  resync(resync: Resync) {
-    for (const { topics, listener } of [...this.#entries]) {
-      if ([...topics].some(topic => resync.topics.some(pattern => matches(pattern, topic)))) {
-        this.guard(() => listener.onResync?.(resync))
-      }
-    }
-  }
-
-  joined(names: string[]) {
-    for (const { topics, listener } of [...this.#entries]) {
-      const mine = names.filter(name => topics.has(name))
-      if (mine.length) this.guard(() => listener.onJoined?.(mine))
-    }
-  }
-
+  add(topics: ReadonlySet<string>, listener: Listener, isJoined: (topic: string) => boolean): () => void
+  event(event: RowcastEvent, data: string): void
+  resync(resync: Resync): void
+  joined(names: string[]): void
   /** Calls back. What it throws is reported and goes no further. */
-  guard(callback: () => void) {
+  guard(callback: () => void): void
+}
+
+export function createListeners(settings: Settings, isOwn: (event: RowcastEvent) => boolean): Listeners {
+  const { now, lookbackMs, development, warn } = settings
+  const entries = new Set<Entry>()
+  const seen = new Set<string>()
+  let recent: Told[] = []
+
+  function guard(callback: () => void) {
     try {
       callback()
     } catch (error) {
-      if (this.#settings.development) this.#settings.warn('a listener threw', error)
-      else if (typeof reportError === 'function') reportError(error)
+      if (development) warn('a listener threw', error)
       else
         queueMicrotask(() => {
           throw error
@@ -98,27 +52,69 @@ export class Listeners {
     }
   }
 
-  #tell(entry: Entry, { message, to }: Told) {
+  function tell(entry: Entry, { message, to }: Told) {
     const { topics, listener } = entry
     const { event } = message
-    if (!this.#entries.has(entry) || to.has(listener) || !event.topics.some(topic => topics.has(topic))) return
+    if (!entries.has(entry) || to.has(listener) || !event.topics.some(topic => topics.has(topic))) return
     to.add(listener)
-    this.guard(() => listener.onMessage?.(message))
-    this.guard(() => listener.onEvent?.(event, { own: this.#isOwn(event) }))
+    guard(() => listener.onMessage?.(message))
+    guard(() => listener.onEvent?.(event, { own: isOwn(event) }))
   }
 
-  #since(): number {
-    return this.#settings.now() - this.#settings.lookbackMs
+  /** Up to half of what is remembered is too old, so that the forgetting costs nothing. */
+  function remember(told: Told) {
+    recent.push(told)
+    if (recent[0] && recent[0].at < told.at - 2 * lookbackMs) recent = recent.filter(r => r.at >= told.at - lookbackMs)
   }
 
-  /** Half of what is remembered may be too old, so that the forgetting costs nothing. */
-  #remember(told: Told) {
-    const { lookbackMs } = this.#settings
-    if (!lookbackMs) return
-    const { at } = told
-    this.#recent.push(told)
-    if (this.#recent[0] && this.#recent[0].at < at - 2 * lookbackMs) {
-      this.#recent = this.#recent.filter(r => r.at >= at - lookbackMs)
-    }
+  return {
+    get size() {
+      return entries.size
+    },
+    add(topics, listener, isJoined) {
+      const entry = { topics, listener }
+      entries.add(entry)
+      const since = now() - lookbackMs
+      const past = lookbackMs ? recent.filter(r => r.at >= since) : []
+      const live = [...topics].filter(isJoined)
+      queueMicrotask(() => {
+        if (live.length && entries.has(entry)) guard(() => listener.onJoined?.(live))
+        for (const told of past) tell(entry, told)
+      })
+      return () => {
+        entries.delete(entry)
+      }
+    },
+    event(event, data) {
+      const { id } = event
+      if (id !== undefined) {
+        if (seen.has(id)) return
+        keep(seen, id, REMEMBERED)
+      }
+      const told: Told = { at: now(), message: { data, event }, to: new WeakSet() }
+      remember(told)
+      for (const entry of [...entries]) tell(entry, told)
+    },
+    resync(resync) {
+      for (const { topics, listener } of [...entries]) {
+        if ([...topics].some(topic => resync.topics.some(pattern => matches(pattern, topic)))) {
+          guard(() => listener.onResync?.(resync))
+        }
+      }
+    },
+    joined(names) {
+      for (const { topics, listener } of [...entries]) {
+        const mine = names.filter(name => topics.has(name))
+        if (mine.length) guard(() => listener.onJoined?.(mine))
+      }
+    },
+    guard,
   }
+}
+
+/** Adds to a set that forgets its oldest. */
+export function keep(set: Set<string>, value: string, limit: number) {
+  set.add(value)
+  const [oldest] = set
+  if (set.size > limit && oldest !== undefined) set.delete(oldest)
 }

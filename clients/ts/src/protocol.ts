@@ -29,8 +29,8 @@ export interface Denial {
 /** What a client sends. */
 export type Request =
   | { type: 'auth'; token: string }
-  | { type: 'join'; topics: string[]; since: string }
-  | { type: 'join'; topics: string[]; lookback_ms: number }
+  | { type: 'join'; ref: number; topics: string[]; since: string }
+  | { type: 'join'; ref: number; topics: string[]; lookback_ms: number }
   | { type: 'leave'; topics: string[] }
   | { type: 'ping' }
 
@@ -114,38 +114,21 @@ export function decode(data: unknown): Frame | undefined {
 
 /** Whether `topic` is meant by `pattern`, in which `*` stands for any text. */
 export function matches(pattern: string, topic: string): boolean {
-  const [head = '', ...rest] = pattern.split('*')
-  const tail = rest.pop()
-  if (tail === undefined) return pattern === topic
-  let at = head.length
-  if (!topic.startsWith(head)) return false
-  for (const part of rest) {
-    const found = topic.indexOf(part, at)
-    if (found < 0) return false
-    at = found + part.length
-  }
-  return topic.length - tail.length >= at && topic.endsWith(tail)
+  const parts = pattern.split('*').map(part => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`, 's').test(topic)
 }
 
 /** Of a close code: come back with back-off, come back with a fresh token, or never. */
 export type Verdict = 'back' | 'token' | 'never'
 
-/** The close codes that end it for good, and those of the protocol's own that do not. Go's are in rooms/ws/codes.go. */
-export const closeCodes: Readonly<Record<number, Verdict>> = {
-  1001: 'back',
-  1012: 'back',
-  1013: 'back',
-  4408: 'back',
-  4413: 'back',
-  4429: 'back',
-  4401: 'token',
-  1002: 'never',
-  1003: 'never',
-  1007: 'never',
-  1009: 'never',
-  4400: 'never',
-  4403: 'never',
-}
+/** The protocol's own codes that are no refusal: silence, a stuck socket, too fast. Go's are in rooms/ws/codes.go. */
+const PASSING = [4408, 4413, 4429]
 
-/** A code that is not in the table comes from the network or a proxy, unless a newer server refuses with it. */
-export const verdict = (code: number): Verdict => closeCodes[code] ?? (code >= 4400 && code < 4500 ? 'never' : 'back')
+/** RFC 6455's codes for what a client did wrong, and would again. */
+const FAULTS = [1002, 1003, 1007, 1009]
+
+/** What is in no table comes from the network or a proxy, unless a newer server refuses with it. */
+export function verdict(code: number): Verdict {
+  if (code === 4401) return 'token'
+  return FAULTS.includes(code) || (code >= 4400 && code < 4500 && !PASSING.includes(code)) ? 'never' : 'back'
+}

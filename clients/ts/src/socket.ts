@@ -27,6 +27,19 @@ export interface SocketOwner {
   bad(data: unknown): void
 }
 
+export interface Socket {
+  readonly state: ConnectionState
+  readonly nextRetryAt: number | null
+  /** Connects, unless it already tries to. */
+  start(): void
+  /** Connects at once, with all attempts before it. A living connection is asked whether it lives. */
+  revive(): void
+  /** Closes for good: only `start` or `revive` open again. */
+  stop(state: ConnectionState): void
+  /** Sends on the connection, if there is one. */
+  send(request: Request): void
+}
+
 /** One try, and the connection it becomes. Whatever comes from another one than the current is ignored. */
 interface Attempt {
   ws?: WebSocketLike
@@ -35,209 +48,193 @@ interface Attempt {
   bye?: number | null
 }
 
-export class Socket {
-  state: ConnectionState = 'connecting'
-  nextRetryAt: number | null = null
+export function createSocket(settings: Settings, owner: SocketOwner): Socket {
+  const { url, token: askToken, backoff: b, warn, random, now } = settings
 
-  readonly #settings: Settings
-  readonly #owner: SocketOwner
-  #running = false // false: nobody wants it, or it was closed or refused: nothing but connect() revives it
-  #attempt: Attempt | undefined
-  #failures = 0
-  #askedForToken = false // after a 4401; a second one is final
-  #timer: ReturnType<typeof setTimeout> | undefined // the next attempt, the end of this one, or the watchdog
-  #heartbeatMs = HEARTBEAT_MS
-  #unlisten = () => {}
+  let state: ConnectionState = 'connecting'
+  let nextRetryAt: number | null = null
+  let listening: AbortController | undefined // none: nobody wants it, or it was closed or refused, and nothing revives it
+  let current: Attempt | undefined
+  let failures = 0
+  let askedAgain = false // for a token, after a 4401; a second one is final
+  let heartbeatMs = HEARTBEAT_MS
+  let timer: ReturnType<typeof setTimeout> // the next attempt, the end of this one, or the watchdog
 
-  constructor(settings: Settings, owner: SocketOwner) {
-    this.#settings = settings
-    this.#owner = owner
+  function after(ms: number, then: () => void) {
+    clearTimeout(timer)
+    timer = setTimeout(then, ms)
   }
 
-  /** Connects, unless it already tries to. */
-  start() {
-    if (!this.#running) this.revive()
+  function send(request: Request) {
+    if (current?.ws?.readyState === 1) current.ws.send(JSON.stringify(request))
   }
 
-  /** Connects at once, with all attempts before it. A living connection is asked whether it lives. */
-  revive() {
-    this.#failures = 0
-    this.#askedForToken = false
-    if (this.#attempt) {
-      if (this.state === 'connected') this.#ask()
-      return
-    }
-    this.state = this.#running ? 'reconnecting' : 'connecting'
-    if (!this.#running) {
-      this.#running = true
-      this.#listen()
-    }
-    this.#open()
-    this.#owner.change()
-  }
-
-  /** Closes for good: only `start` or `revive` open again. */
-  stop(state: ConnectionState) {
-    this.#running = false
-    this.#unlisten()
-    this.#end(state)
-  }
-
-  /** Says whether there was a connection to send it on. */
-  send(request: Request & { ref?: number }): boolean {
-    const ws = this.#attempt?.ws
-    if (ws?.readyState !== 1) return false
-    ws.send(JSON.stringify(request))
-    return true
-  }
-
-  async #open() {
-    const { url, token: askToken, warn } = this.#settings
+  async function open() {
     const attempt: Attempt = {}
-    this.#attempt = attempt
-    this.nextRetryAt = null
-    this.#after(CONNECT_MS, () => this.#lose(attempt, 1006))
+    current = attempt
+    nextRetryAt = null
+    after(CONNECT_MS, () => lose(attempt))
     try {
       const token = await askToken?.()
       const address = new URL(typeof url === 'function' ? await url() : url, globalThis.location?.href)
-      if (this.#attempt !== attempt) return
-      if (askToken && !token) return this.#signOut()
-      const WebSocket: WebSocketConstructor = this.#settings.WebSocket ?? globalThis.WebSocket
+      if (current !== attempt) return
+      if (askToken && !token) return signOut()
+      const WebSocket: WebSocketConstructor = settings.WebSocket ?? globalThis.WebSocket
       const ws = new WebSocket(address.href.replace(/^http/, 'ws'), 'rowcast.v1')
       attempt.ws = ws
       ws.onopen = () => {
-        if (token && this.#attempt === attempt) this.send({ type: 'auth', token })
+        if (token && current === attempt) send({ type: 'auth', token })
       }
-      ws.onmessage = ({ data }) => this.#receive(attempt, data)
-      ws.onclose = ({ code }) => this.#lose(attempt, code)
+      ws.onmessage = ({ data }) => receive(attempt, data)
+      ws.onclose = ({ code }) => lose(attempt, code)
     } catch (error) {
-      if (this.#attempt === attempt) warn('cannot connect', error)
-      this.#lose(attempt, 1006)
+      if (current === attempt) warn('cannot connect', error)
+      lose(attempt)
     }
   }
 
-  #receive(attempt: Attempt, data: unknown) {
-    if (this.#attempt !== attempt) return
-    if (attempt.welcomedAt !== undefined) this.#watch()
+  function receive(attempt: Attempt, data: unknown) {
+    if (current !== attempt) return
+    const welcomed = attempt.welcomedAt !== undefined
+    if (welcomed) watch()
     const frame = decode(data)
     switch (frame?.kind) {
       case undefined:
-        return this.#owner.bad(data)
+        return owner.bad(data)
       case '$welcome':
-        if (attempt.welcomedAt !== undefined) return
-        attempt.welcomedAt = this.#settings.now()
-        this.#heartbeatMs = frame.heartbeatMs ?? HEARTBEAT_MS
-        this.#watch()
-        this.state = 'connected'
-        this.#owner.welcome(frame)
-        return this.#owner.change()
+        if (welcomed) return
+        attempt.welcomedAt = now()
+        heartbeatMs = frame.heartbeatMs ?? HEARTBEAT_MS
+        state = 'connected'
+        watch()
+        owner.welcome(frame)
+        return owner.change()
       case '$bye':
         attempt.bye = frame.reconnect ? frame.retryAfterMs : null
         return
       case '$token_expiring':
-        this.#renew(attempt)
+        renew(attempt)
         return
       default:
-        this.#owner.frame(frame as Frame, data as string)
+        owner.frame(frame as Frame, data as string)
     }
   }
 
-  async #renew(attempt: Attempt) {
+  async function renew(attempt: Attempt) {
     try {
-      const token = await this.#settings.token?.()
-      if (this.#attempt !== attempt || token === undefined) return
-      if (token) this.send({ type: 'auth', token })
-      else this.#signOut()
+      const token = await askToken?.()
+      if (current !== attempt || token === undefined) return
+      if (token) send({ type: 'auth', token })
+      else signOut()
     } catch (error) {
-      this.#settings.warn('no new token', error) // 4401 will come and ask once more
+      warn('no new token', error) // 4401 will come and ask once more
     }
   }
 
-  #signOut() {
-    this.#owner.signedOut()
-    this.stop('disconnected')
+  function signOut() {
+    owner.signedOut()
+    stop('disconnected')
   }
 
-  #lose(attempt: Attempt, code: number) {
-    if (this.#attempt !== attempt) return
-    const { backoff: b, random, now, token } = this.#settings
+  function lose(attempt: Attempt, code = 1006) {
+    if (current !== attempt) return
     if (attempt.welcomedAt !== undefined && now() - attempt.welcomedAt >= b.stableMs) {
-      this.#failures = 0
-      this.#askedForToken = false
+      failures = 0
+      askedAgain = false
     }
-    const fate = attempt.bye === null ? 'never' : verdict(code)
-    if (fate === 'never' || (fate === 'token' && (!token || this.#askedForToken))) return this.stop('disconnected')
-    let state: ConnectionState = this.state === 'connected' || fate === 'back' ? 'reconnecting' : this.state
-    let delay = 0
-    if (fate === 'token') this.#askedForToken = true
-    else if (typeof attempt.bye === 'number') delay = Math.min(attempt.bye, b.probeMs[1])
-    else if (this.#failures < b.attempts) delay = backoff(this.#settings, this.#failures++)
-    else {
-      state = 'disconnected'
-      delay = b.probeMs[0] + (b.probeMs[1] - b.probeMs[0]) * random()
-    }
-    this.#end(state, delay)
+    const { bye } = attempt
+    const fate = bye === null ? 'never' : verdict(code)
+    if (fate === 'never' || (fate === 'token' && (!askToken || askedAgain))) return stop('disconnected')
+    if (fate === 'token') {
+      askedAgain = true
+      end(state === 'connected' ? 'reconnecting' : state, 0)
+    } else if (typeof bye === 'number') end('reconnecting', Math.min(bye, b.probeMs[1]))
+    else if (failures < b.attempts) end('reconnecting', backoff(settings, failures++))
+    else end('disconnected', b.probeMs[0] + (b.probeMs[1] - b.probeMs[0]) * random())
+  }
+
+  function stop(as: ConnectionState) {
+    listening?.abort()
+    listening = undefined
+    end(as)
   }
 
   /** Ends what there is and plans what comes next. All is settled before anyone is told: they may call back. */
-  #end(state: ConnectionState, delay?: number) {
-    const ws = this.#attempt?.ws
-    this.#attempt = undefined
-    this.state = state
-    this.nextRetryAt = delay === undefined ? null : this.#settings.now() + delay
-    clearTimeout(this.#timer)
-    if (delay !== undefined) this.#after(delay, () => this.#retry())
+  function end(as: ConnectionState, delay?: number) {
+    const ws = current?.ws
+    current = undefined
+    state = as
+    clearTimeout(timer)
+    nextRetryAt = null
+    if (delay !== undefined) {
+      nextRetryAt = now() + delay
+      after(delay, () => {
+        open()
+        owner.change()
+      })
+    }
     ws?.close()
-    this.#owner.lost()
-    this.#owner.change()
-  }
-
-  #retry() {
-    this.#open()
-    this.#owner.change()
+    owner.lost()
+    owner.change()
   }
 
   /** No frame for a heartbeat and twice the grace: the connection is dead. */
-  #watch() {
-    this.#after(this.#heartbeatMs + GRACE_MS, () => this.#ask())
+  function watch() {
+    after(heartbeatMs + GRACE_MS, ask)
   }
 
   /**
    * Asks the server for a sign of life. The watchdog does not trust its own clock: in a page that was frozen it
    * rings late, with frames waiting behind it.
    */
-  #ask() {
-    const attempt = this.#attempt
-    this.send({ type: 'ping' })
-    this.#after(GRACE_MS, () => attempt && this.#lose(attempt, 1006))
+  function ask() {
+    const attempt = current
+    send({ type: 'ping' })
+    after(GRACE_MS, () => attempt && lose(attempt))
   }
 
-  #after(ms: number, then: () => void) {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(then, ms)
+  function revive() {
+    failures = 0
+    askedAgain = false
+    if (current) {
+      if (state === 'connected') ask()
+      return
+    }
+    state = listening ? 'reconnecting' : 'connecting'
+    if (!listening) listen()
+    open()
+    owner.change()
   }
 
-  /** Listens to what the browser knows about the network and the page. */
-  #listen() {
-    const self: Partial<EventTarget> = globalThis // has no such methods on a server
+  /** Listens to what the browser knows about the network and the page. A server has neither. */
+  function listen() {
+    listening = new AbortController()
+    const { signal } = listening
     const page: Document | undefined = globalThis.document
+    const on = (target: Partial<EventTarget> | undefined, type: string, handler: () => void) =>
+      target?.addEventListener?.(type, handler, { signal })
     const wake = () => {
-      if (page?.visibilityState !== 'hidden') this.revive()
+      if (page?.visibilityState !== 'hidden') revive()
     }
-    const offline = () => this.#attempt && this.#lose(this.#attempt, 1006)
-    const on = (target: Partial<EventTarget> | undefined, type: string, handler: () => void) => {
-      target?.addEventListener?.(type, handler)
-      return () => target?.removeEventListener?.(type, handler)
-    }
-    const ends = [
-      on(self, 'online', wake),
-      on(self, 'pageshow', wake),
-      on(self, 'offline', offline),
-      on(page, 'visibilitychange', wake),
-      on(page, 'resume', wake),
-    ]
-    this.#unlisten = () => {
-      for (const end of ends) end()
-    }
+    on(globalThis, 'online', wake)
+    on(globalThis, 'pageshow', wake)
+    on(globalThis, 'offline', () => current && lose(current))
+    on(page, 'visibilitychange', wake)
+    on(page, 'resume', wake)
+  }
+
+  return {
+    get state() {
+      return state
+    },
+    get nextRetryAt() {
+      return nextRetryAt
+    },
+    start() {
+      if (!listening) revive()
+    },
+    revive,
+    stop,
+    send,
   }
 }

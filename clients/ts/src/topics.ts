@@ -42,212 +42,242 @@ interface Topic {
 
 /** What the owner of the topics does for them. */
 export interface TopicsOwner {
-  send(request: Request & { ref?: number }): boolean
+  send(request: Request): void
   joined(names: string[]): void
   resync(resync: Resync): void
   /** `denied` is another. */
   change(): void
 }
 
-export class Topics {
-  denied: Readonly<Record<string, Denial>> = {}
+export interface Topics {
+  readonly denied: Readonly<Record<string, Denial>>
+  isJoined(name: string): boolean
+  acquire(names: Iterable<string>): void
+  release(names: Iterable<string>): void
+  welcome(maxTopics?: number): void
+  /** The connection is gone. */
+  lost(): void
+  /** Whoever joins next is somebody else. The topics' `from` remains: what stays on the page stays up to date. */
+  forget(): void
+  /** Nobody is interested any more. */
+  clear(): void
+  /** A cursor from the server: it covers what is joined, unless a join is unanswered. */
+  cursor(cursor: string | undefined): void
+  answered(frame: Frame & { kind: '$joined' | '$error' }): void
+  /** The server has ended memberships by itself. */
+  revoked(names: string[], code: string): void
+  resync(resync: Resync): void
+}
 
-  readonly #settings: Settings
-  readonly #owner: TopicsOwner
-  readonly #topics = new Map<string, Topic>()
-  #live = false // since `$welcome`
-  #maxNames = MAX_NAMES
-  #cursor: string | undefined // covers all joined topics
-  #ref = 0
+export function createTopics(settings: Settings, owner: TopicsOwner): Topics {
+  const { now, lookbackMs, lingerMs, warn } = settings
+
+  const topics = new Map<string, Topic>()
+  let denied: Readonly<Record<string, Denial>> = {}
+  let live = false // since `$welcome`
+  let maxNames = MAX_NAMES
+  let newest: string | undefined // the cursor that covers all joined topics
+  let ref = 0
   // One join at a time: until it is answered the server's cursors cover its topics not yet, and are not taken over.
-  #asked: { topics: Topic[]; at: number } | undefined
-  #leaving: string[] = []
-  #owed = new Set<string>() // `recovered: false`, and the `$resync` has not come
-  #flushing = false
-  #retries = 0
-  #retryTimer: ReturnType<typeof setTimeout> | undefined
+  let asked: { topics: Topic[]; at: number } | undefined
+  let leaving: string[] = []
+  const owed = new Set<string>() // `recovered: false`, and the `$resync` has not come
+  let flushing = false
+  let retries = 0
+  let retryTimer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(settings: Settings, owner: TopicsOwner) {
-    this.#settings = settings
-    this.#owner = owner
-  }
-
-  isJoined(name: string): boolean {
-    return this.#topics.get(name)?.joined === true
-  }
-
-  acquire(names: Iterable<string>) {
-    const { now, lookbackMs } = this.#settings
+  function acquire(names: Iterable<string>) {
     for (const name of names) {
-      let topic = this.#topics.get(name)
+      let topic = topics.get(name)
       if (!topic) {
         topic = { name, users: 0, joined: false, from: now() - lookbackMs }
-        this.#topics.set(name, topic)
+        topics.set(name, topic)
       }
       topic.users++
       clearTimeout(topic.linger)
     }
-    this.#schedule()
+    schedule()
   }
 
-  release(names: Iterable<string>) {
+  function release(names: Iterable<string>) {
     for (const name of names) {
-      const topic = this.#topics.get(name)
-      if (topic && --topic.users === 0) topic.linger = setTimeout(() => this.#drop(topic), this.#settings.lingerMs)
+      const topic = topics.get(name)
+      if (topic && --topic.users === 0) topic.linger = setTimeout(() => drop(topic), lingerMs)
     }
   }
 
-  #drop(topic: Topic) {
-    this.#topics.delete(topic.name)
-    this.#owed.delete(topic.name)
-    if (topic.joined || this.#asked?.topics.includes(topic)) {
-      this.#leaving.push(topic.name)
-      this.#schedule()
+  function drop(topic: Topic) {
+    topics.delete(topic.name)
+    owed.delete(topic.name)
+    if (topic.joined || asked?.topics.includes(topic)) {
+      leaving.push(topic.name)
+      schedule()
     }
-    if (topic.denial) this.#publishDenied()
+    if (topic.denial) publishDenied()
   }
 
-  welcome(maxTopics = MAX_NAMES) {
-    this.#live = true
-    this.#maxNames = Math.max(1, Math.min(maxTopics, MAX_NAMES))
-    for (const topic of this.#topics.values()) topic.shelved = false
-    this.#flush() // now, before any frame brings a cursor
+  function welcome(maxTopics = MAX_NAMES) {
+    live = true
+    maxNames = Math.max(1, Math.min(maxTopics, MAX_NAMES))
+    for (const topic of topics.values()) topic.shelved = false
+    flush() // now, before any frame brings a cursor
   }
 
-  /** The connection is gone. */
-  lost() {
-    this.#live = false
-    this.#asked = undefined
-    this.#leaving = []
-    this.#retries = 0
-    clearTimeout(this.#retryTimer)
-    this.#retryTimer = undefined
-    for (const topic of this.#topics.values()) {
-      if (topic.joined) topic.since = this.#cursor
+  function lost() {
+    live = false
+    asked = undefined
+    leaving = []
+    retries = 0
+    clearTimeout(retryTimer)
+    retryTimer = undefined
+    for (const topic of topics.values()) {
+      if (topic.joined) topic.since = newest
       topic.joined = false
     }
-    if (this.#owed.size) this.#resync(this.#owed)
+    if (owed.size) missed(owed)
   }
 
-  /** Whoever joins next is somebody else. The topics' `from` remains: what stays on the page stays up to date. */
-  forget() {
-    this.lost()
-    this.#cursor = undefined
-    for (const topic of this.#topics.values()) topic.since = undefined
+  function forget() {
+    lost()
+    newest = undefined
+    for (const topic of topics.values()) topic.since = undefined
   }
 
-  /** Nobody is interested any more. */
-  clear() {
-    this.forget()
-    for (const topic of this.#topics.values()) clearTimeout(topic.linger)
-    this.#topics.clear()
-    this.#publishDenied()
+  function clear() {
+    forget()
+    for (const topic of topics.values()) clearTimeout(topic.linger)
+    topics.clear()
+    publishDenied()
   }
 
-  /** A cursor from the server: it covers what is joined, unless a join is unanswered. */
-  cursor(cursor: string | undefined) {
-    if (cursor !== undefined && !this.#asked) this.#cursor = cursor
+  function cursor(cursor: string | undefined) {
+    if (cursor !== undefined && !asked) newest = cursor
   }
 
-  answered(frame: Frame & { kind: '$joined' | '$error' }) {
-    const asked = this.#asked
-    if (!asked || frame.ref !== this.#ref) return
-    this.#asked = undefined
-    const topics = asked.topics.filter(t => this.#topics.get(t.name) === t) // the others were left meanwhile
-    const joined = topics.filter(t => frame.kind === '$joined' && frame.topics.includes(t.name))
-    const late = this.#settings.now() - asked.at > (this.#settings.lookbackMs || MAX_LOOKBACK_MS)
-    const missed = joined.filter(t => t.since === undefined && (late || this.#lookback(t) > MAX_LOOKBACK_MS))
-    for (const topic of topics) {
-      const denial = frame.kind === '$error' ? frame.error : frame.denied[topic.name]
-      topic.joined = joined.includes(topic)
-      if (topic.joined) topic.since = topic.denial = undefined
-      else this.#deny(topic, denial ?? { code: 'internal', message: 'no answer' })
+  function answered(frame: Frame & { kind: '$joined' | '$error' }) {
+    if (!asked || frame.ref !== ref) return
+    const { at, topics: batch } = asked
+    asked = undefined
+    const late = now() - at > (lookbackMs || MAX_LOOKBACK_MS)
+    const joined: string[] = []
+    const uncertain: string[] = []
+    for (const topic of batch) {
+      const { name } = topic
+      if (topics.get(name) !== topic) continue // it was left meanwhile
+      topic.joined = frame.kind === '$joined' && frame.topics.includes(name)
+      if (topic.joined) {
+        joined.push(name)
+        if (topic.since === undefined && (late || lookback(topic) > MAX_LOOKBACK_MS)) uncertain.push(name)
+        topic.since = topic.denial = undefined
+      } else {
+        const denial = frame.kind === '$error' ? frame.error : frame.denied[name]
+        deny(topic, denial ?? { code: 'internal', message: 'no answer' })
+      }
     }
-    this.#publishDenied()
+    publishDenied()
     if (frame.kind === '$joined') {
-      this.cursor(frame.cursor)
-      if (!frame.recovered) for (const topic of joined) this.#owed.add(topic.name)
-      else if (missed.length) this.#resync(missed.map(t => t.name))
+      cursor(frame.cursor)
+      if (!frame.recovered) for (const name of joined) owed.add(name)
+      else if (uncertain.length) missed(uncertain)
     }
-    if (joined.length) this.#owner.joined(joined.map(t => t.name))
-    this.#flush()
+    if (joined.length) {
+      retries = 0
+      owner.joined(joined)
+    }
+    flush()
   }
 
-  /** The server has ended memberships by itself. */
-  revoked(names: string[], code: string) {
+  function revoked(names: string[], code: string) {
     for (const name of names) {
-      const topic = this.#topics.get(name)
+      const topic = topics.get(name)
       if (!topic?.joined) continue
       topic.joined = false
-      topic.since = this.#cursor
-      this.#deny(topic, { code, message: '' })
+      topic.since = newest
+      deny(topic, { code, message: '' })
     }
-    this.#publishDenied()
+    publishDenied()
   }
 
-  resync(resync: Resync) {
-    for (const name of this.#owed) {
-      if (resync.topics.some(pattern => matches(pattern, name))) this.#owed.delete(name)
+  function resync(resync: Resync) {
+    for (const name of owed) {
+      if (resync.topics.some(pattern => matches(pattern, name))) owed.delete(name)
     }
-    this.#owner.resync(resync)
+    owner.resync(resync)
   }
 
-  #resync(names: Iterable<string>) {
-    this.resync({ topics: [...names], reason: 'history_gap', spreadMs: SPREAD_MS })
+  /** The client's own resync. */
+  function missed(names: Iterable<string>) {
+    resync({ topics: [...names], reason: 'history_gap', spreadMs: SPREAD_MS })
   }
 
-  #lookback(topic: Topic): number {
-    return Math.max(0, this.#settings.now() - topic.from)
+  function lookback(topic: Topic): number {
+    return Math.max(0, now() - topic.from)
   }
 
-  #deny(topic: Topic, denial: Denial) {
+  function deny(topic: Topic, denial: Denial) {
     topic.denial = denial
     topic.shelved = true
-    this.#settings.warn(`topic ${topic.name} is denied`, denial)
-    if (RETRIED.includes(denial.code))
-      this.#retryTimer ??= setTimeout(() => this.#retry(), backoff(this.#settings, this.#retries++))
+    warn(`topic ${topic.name} is denied`, denial)
+    if (RETRIED.includes(denial.code)) retryTimer ??= setTimeout(retry, backoff(settings, retries++))
   }
 
-  #retry() {
-    this.#retryTimer = undefined
-    for (const topic of this.#topics.values()) if (RETRIED.includes(topic.denial?.code ?? '')) topic.shelved = false
-    this.#flush()
+  function retry() {
+    retryTimer = undefined
+    for (const topic of topics.values()) if (RETRIED.includes(topic.denial?.code ?? '')) topic.shelved = false
+    flush()
   }
 
-  #publishDenied() {
-    const denied = Object.fromEntries([...this.#topics.values()].flatMap(t => (t.denial ? [[t.name, t.denial]] : [])))
-    if (JSON.stringify(denied) === JSON.stringify(this.denied)) return
-    this.denied = denied
-    this.#owner.change()
+  function publishDenied() {
+    const next = Object.fromEntries([...topics.values()].flatMap(t => (t.denial ? [[t.name, t.denial]] : [])))
+    if (JSON.stringify(next) === JSON.stringify(denied)) return
+    denied = next
+    owner.change()
   }
 
   /** What is wanted in one go becomes one frame. */
-  #schedule() {
-    if (this.#flushing) return
-    this.#flushing = true
+  function schedule() {
+    if (flushing) return
+    flushing = true
     queueMicrotask(() => {
-      this.#flushing = false
-      this.#flush()
+      flushing = false
+      flush()
     })
   }
 
-  #flush() {
-    if (!this.#live) return
-    while (this.#leaving.length) this.#owner.send({ type: 'leave', topics: this.#leaving.splice(0, MAX_LEAVES) })
-    if (this.#asked) return
+  function flush() {
+    if (!live) return
+    while (leaving.length) owner.send({ type: 'leave', topics: leaving.splice(0, MAX_LEAVES) })
+    if (asked) return
     const batch: Topic[] = []
     let characters = 0
-    for (const topic of this.#topics.values()) {
+    for (const topic of topics.values()) {
       if (topic.joined || topic.shelved || (batch[0] && topic.since !== batch[0].since)) continue
       characters += topic.name.length
-      if (batch[0] && (batch.length === this.#maxNames || characters > MAX_CHARACTERS)) break
+      if (batch[0] && (batch.length === maxNames || characters > MAX_CHARACTERS)) break
       batch.push(topic)
     }
     if (!batch[0]) return
     const { since } = batch[0]
-    this.#asked = { topics: batch, at: this.#settings.now() }
-    const join = { type: 'join', ref: ++this.#ref, topics: batch.map(t => t.name) } as const
-    const lookback_ms = Math.max(...batch.map(t => this.#lookback(t)))
-    this.#owner.send(since === undefined ? { ...join, lookback_ms } : { ...join, since })
+    asked = { topics: batch, at: now() }
+    const join = { type: 'join', ref: ++ref, topics: batch.map(t => t.name) } as const
+    const lookback_ms = Math.max(...batch.map(t => lookback(t)))
+    owner.send(since === undefined ? { ...join, lookback_ms } : { ...join, since })
+  }
+
+  return {
+    get denied() {
+      return denied
+    },
+    isJoined: name => topics.get(name)?.joined === true,
+    acquire,
+    release,
+    welcome,
+    lost,
+    forget,
+    clear,
+    cursor,
+    answered,
+    revoked,
+    resync,
   }
 }

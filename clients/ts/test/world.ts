@@ -9,13 +9,10 @@ import type { Client, ClientOptions, ConnectionState, Listener } from '../src/ty
 class Target extends EventTarget {
   readonly heard = new Set<string>()
   visibilityState = 'visible'
-  override addEventListener = (type: string, listener: EventListener) => {
+  override addEventListener = (type: string, listener: EventListener, options?: AddEventListenerOptions) => {
     this.heard.add(type)
-    super.addEventListener(type, listener)
-  }
-  override removeEventListener = (type: string, listener: EventListener) => {
-    this.heard.delete(type)
-    super.removeEventListener(type, listener)
+    options?.signal?.addEventListener('abort', () => this.heard.delete(type))
+    super.addEventListener(type, listener, options)
   }
   dispatch(type: string) {
     this.dispatchEvent(new Event(type))
@@ -32,7 +29,6 @@ export function useFakeTime() {
     vi.useFakeTimers()
     vi.stubGlobal('document', document)
     vi.stubGlobal('addEventListener', window.addEventListener)
-    vi.stubGlobal('removeEventListener', window.removeEventListener)
   })
   afterEach(() => {
     for (const client of clients.splice(0)) client.close()
