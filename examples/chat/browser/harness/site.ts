@@ -9,6 +9,8 @@ import type { Database } from './database.ts'
 export class Site {
   /** How long the API takes to answer, after it has read the table. */
   delayMs = 150
+  /** How many requests wait, or have waited, for what hold returned. */
+  held = 0
   private readonly asked = new Map<string, number>()
   private open = 0
   private gate: Promise<void> | undefined
@@ -33,7 +35,7 @@ export class Site {
     return `http://127.0.0.1:${port}/${build}/${fixture}?${new URLSearchParams(parameters)}`
   }
 
-  /** How often a client's requests have read the table; it says its name in X-Client. */
+  /** How many requests a client has made to the API; it says its name in X-Client. */
   readonly requests = (client: string): number => this.asked.get(client) ?? 0
 
   /** Lets requests that have read the table wait for the returned function. */
@@ -67,12 +69,15 @@ export class Site {
 
   private async answerAPI(request: IncomingMessage, response: ServerResponse, table: string, rest: string[]): Promise<void> {
     const client = String(request.headers['x-client'])
+    this.asked.set(client, this.requests(client) + 1)
     this.open++
     try {
       const rows = await this.read(table, rest)
-      this.asked.set(client, this.requests(client) + 1)
       await delay(this.delayMs)
-      await this.gate
+      if (this.gate) {
+        this.held++
+        await this.gate
+      }
       response.setHeader('Content-Type', 'application/json').end(JSON.stringify(rows))
     } finally {
       this.open--

@@ -44,7 +44,8 @@ export const test = plain.extend<OfFile & OfTest>({
     },
     { scope: 'file' },
   ],
-  visitor: async ({ browser, task }, use) => {
+  // After site: a page leaves before what it asks is gone.
+  visitor: async ({ browser, site: _, task }, use) => {
     const visitors = new Visitors(browser)
     await use(options => visitors.add(options))
     if (task.result?.state === 'fail' || visitors.errors.length > 0) console.log(`${task.name}: pictures in ${await visitors.photograph()}`)

@@ -8,7 +8,9 @@ import { Remote } from '../../harness/remote.ts'
 import { Site } from '../../harness/site.ts'
 import { expect, test } from '../../harness/test.ts'
 
-const gone = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET/
+/** What Chromium says of a daemon that is gone or on its way. */
+const gone = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|Unexpected response code: 503/
+const backoff = { baseMs: 100, factor: 1, attempts: 1_000 }
 
 for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
   test(`the daemon ends by ${signal} and comes back: rows written meanwhile arrive, once, and nothing is refetched`, async ({
@@ -19,7 +21,7 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
   }) => {
     const daemon = await Daemon.start(demo.database.url, '--shutdown.spread=1ms')
     const page = await visitor({ expects: [gone] })
-    const client = await Remote.open(page, site, { url: daemon.socket, backoff: { baseMs: 100, factor: 1, attempts: 1_000 } })
+    const client = await Remote.open(page, site, { url: daemon.socket, lookbackMs: 0, backoff })
     await client.join(`topic_${topic}`)
     await demo.sql`INSERT INTO messages (topic_id, content) VALUES (${topic}, 'before')`
     await expect.poll(client.contents).toEqual(['before'])

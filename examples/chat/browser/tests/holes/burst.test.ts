@@ -45,7 +45,7 @@ test('the burst: events during the first fetch cause exactly one more', async ({
   const release = site.hold()
   const list = await List.open(page, site, { socket: demo.socket, topic })
   await page.locator('ul[data-joined=true]').waitFor({ state: 'attached' })
-  await expect.poll(() => site.requests('page')).toBe(1)
+  await expect.poll(() => site.held).toBe(1)
   for (const content of ['one', 'two', 'three']) {
     await demo.sql`INSERT INTO messages (topic_id, content) VALUES (${topic}, ${content})`
   }

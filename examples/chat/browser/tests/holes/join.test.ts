@@ -5,6 +5,8 @@ import { Remote } from '../../harness/remote.ts'
 import { expect, test } from '../../harness/test.ts'
 import { Wire } from '../../harness/wire.ts'
 
+const backoff = { baseMs: 10, factor: 1, attempts: 1_000 }
+
 /** Whether the daemon is old enough to look back as far as the client asks by default. */
 async function remembers(url: string): Promise<boolean> {
   const socket = new WebSocket(url, 'rowcast.v1')
@@ -46,7 +48,7 @@ test('fetch, then join: an event between the two is not lost', async ({ demo, pa
 
 test('cursors lie while a join is open: cut at any frame of a join, every row arrives, and once', async ({ demo, page, site, topic }) => {
   const wire = await Wire.tap(page)
-  const client = await Remote.open(page, site, { url: demo.socket, random: 0, backoff: { baseMs: 10, factor: 1 } })
+  const client = await Remote.open(page, site, { url: demo.socket, random: 0, backoff })
   await client.join(`topic_${topic}`)
   const written: string[] = []
   const write = async (...contents: string[]): Promise<void> => {
@@ -73,7 +75,7 @@ test('cursors lie while a join is open: cut at any frame of a join, every row ar
 test('cursors lie while a join is open: an event of another topic does not move the cursor past it', async ({ demo, page, site, topic }) => {
   await expect.poll(() => remembers(demo.socket)).toBe(true)
   const wire = await Wire.tap(page)
-  const client = await Remote.open(page, site, { url: demo.socket, random: 0, backoff: { baseMs: 10, factor: 1 } })
+  const client = await Remote.open(page, site, { url: demo.socket, random: 0, backoff })
   await client.join('projects')
 
   wire.lose('join')
