@@ -7,6 +7,7 @@ beforeEach(() => {
 })
 afterEach(() => {
   vi.useRealTimers()
+  vi.restoreAllMocks()
 })
 
 /** A page with a mutation, which takes a second. */
@@ -55,6 +56,21 @@ describe('while a mutation is pending', () => {
     expect(page.api.requests).toHaveLength(1)
     await after(1000)
     expect(page.api.requests).toHaveLength(1)
+  })
+
+  it('a holdWhile that throws holds nothing', async () => {
+    const complaint = vi.spyOn(console, 'error').mockReturnValue()
+    const page = await mutating({
+      options: {
+        holdWhile: () => {
+          throw new Error('bad')
+        },
+      },
+    })
+    page.write()
+    await after(60)
+    expect(page.data).toEqual([0])
+    expect(complaint).toHaveBeenCalled()
   })
 
   it('other queries are fetched', async () => {

@@ -2,7 +2,7 @@ import type { QueryClient } from '@tanstack/query-core'
 import type { Client, EventMap, Listener } from '../index.js'
 import { inDevelopment } from '../settings.js'
 import { filtersOf, type QueryRules, type Target } from './rules.js'
-import { type Hold, holdMaxMs, schedulerOf, type Terms } from './scheduler.js'
+import { defaultHoldMs, schedulerOf, type Terms } from './scheduler.js'
 import { warnOfKey } from './warn.js'
 
 /**
@@ -48,20 +48,15 @@ export function binding<E extends EventMap>(
   }
 
   return topics => {
-    const hold: Hold = {
-      when(query) {
-        try {
-          return rules().holdWhile?.(query) ?? false
-        } catch (error) {
-          console.error(error)
-          return false
-        }
-      },
-      get maxMs() {
-        return rules().holdMaxMs ?? holdMaxMs
-      },
-    }
-    const detach = scheduler.attach(hold)
+    const detach = scheduler.attach(query => {
+      const { holdWhile, holdMaxMs = defaultHoldMs } = rules()
+      try {
+        return holdWhile?.(query) ? holdMaxMs : 0
+      } catch (error) {
+        console.error(error)
+        return 0
+      }
+    })
     const leave = client.subscribe(topics, listener)
     return () => {
       leave()

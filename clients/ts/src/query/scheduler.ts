@@ -1,10 +1,7 @@
 import type { InvalidateQueryFilters, Query, QueryClient } from '@tanstack/query-core'
 
-/** While `when(query)` is true the query is not fetched, for `maxMs` at most. */
-export interface Hold {
-  when(query: Query): boolean
-  readonly maxMs: number
-}
+/** How long at most the query is not to be fetched, as things are. 0: it may be. */
+export type Hold = (query: Query) => number
 
 export interface Terms {
   /** At least this long from one start of a query's fetch to the next. */
@@ -23,7 +20,7 @@ export interface Scheduler {
 }
 
 /** How long a mutation may keep a query from being fetched, unless told otherwise. */
-export const holdMaxMs = 5000
+export const defaultHoldMs = 5000
 
 const active = 1
 const inactive = 2
@@ -110,7 +107,7 @@ function createScheduler(queryClient: QueryClient): Scheduler {
   function pay(): void {
     const now = performance.now()
     const payable = new Set<Query>()
-    let next = Number.POSITIVE_INFINITY
+    let next = Infinity
     for (const [query, debt] of debts) {
       if (debt.covered) continue
       const running = isRunning(query)
@@ -119,14 +116,14 @@ function createScheduler(queryClient: QueryClient): Scheduler {
       if (!(debt.kinds & (query.isActive() ? active : inactive))) {
         if (!running) debts.delete(query)
       } else if (!isHidden()) {
-        let due = Math.max(debt.notBefore, (startedAt.get(query) ?? Number.NEGATIVE_INFINITY) + debt.windowMs)
+        let due = Math.max(debt.notBefore, (startedAt.get(query) ?? -Infinity) + debt.windowMs)
         if (due <= now && !running) due = heldUntil(query, debt, now)
         if (due <= now) payable.add(query)
         else next = Math.min(next, due)
       }
     }
     clearTimeout(timer)
-    if (next < Number.POSITIVE_INFINITY) timer = setTimeout(pay, next - now)
+    if (next < Infinity) timer = setTimeout(pay, next - now)
     if (payable.size > 0) fetch(payable)
     if (holds.size === 0 && debts.size === 0) stop?.()
   }
@@ -141,10 +138,11 @@ function createScheduler(queryClient: QueryClient): Scheduler {
 
   function heldUntil(query: Query, debt: Debt, now: number): number {
     const since = debt.heldSince ?? now
-    const ends = [...holds].filter(hold => since + hold.maxMs > now && hold.when(query)).map(hold => since + hold.maxMs)
-    if (debt.cancelled && queryClient.isMutating() > 0) ends.push(since + holdMaxMs)
-    if (ends.length > 0) debt.heldSince = since
-    return Math.max(now, ...ends)
+    const ms = [...holds].map(hold => hold(query))
+    if (debt.cancelled && queryClient.isMutating() > 0) ms.push(defaultHoldMs)
+    const until = since + Math.max(...ms, 0)
+    if (until > now) debt.heldSince = since
+    return until
   }
 
   function start(): () => void {
