@@ -1,7 +1,7 @@
 // Installs what the page is built of. rowcast comes as a stranger would get it:
 // packed, and installed from the tarball.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -13,7 +13,7 @@ const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
 
 const folder = mkdtempSync(join(tmpdir(), 'rowcast-pack-'))
 try {
-  npm(client, 'ci', ...quiet)
+  if (!existsSync(join(client, 'node_modules'))) npm(client, 'ci', ...quiet)
   npm(client, 'pack', '--silent', '--pack-destination', folder)
   npm(web, 'ci', ...quiet)
   npm(web, 'install', '--no-save', '--no-package-lock', ...quiet, join(folder, readdirSync(folder)[0]))

@@ -1,3 +1,4 @@
+import { useUser } from '../user'
 import { useStaleTabs } from './useStaleTabs'
 
 export const TABS = [
@@ -12,9 +13,10 @@ export const TABS = [
 export type TabId = (typeof TABS)[number][0]
 
 export function Tabs({ open, onOpen }: { open: TabId; onOpen(tab: TabId): void }) {
+  const { name } = useUser()
   const stale = useStaleTabs()
   return (
-    <nav className="tabs" aria-label="Sections" data-testid="tabs">
+    <nav className="tabs" aria-label={`${name}’s sections`} data-testid="tabs">
       {TABS.map(([id, label]) => (
         <button
           key={id}

@@ -30,7 +30,7 @@ export function Requests({ users }: { users: readonly User[] }) {
 function RequestBar({ user, count, most }: { user: User; count: number; most: number }) {
   const naive = useStore(user.naive)
   return (
-    <p className="request-bar" data-user={user.id}>
+    <p className="request-bar" data-user={user.id} data-naive={naive}>
       <span>
         {user.name} <span className="soft">{naive ? 'naive' : 'rowcast'}</span>
       </span>

@@ -13,7 +13,6 @@ interface Props {
 
 export const MessageRow = memo(function MessageRow({ message, first }: Props) {
   const user = useUser()
-  const remove = useDeleteMessage(message)
   const row = useRef<HTMLLIElement>(null)
   const [editing, setEditing] = useState(false)
   const { id, author, content, pending = false } = message
@@ -57,18 +56,24 @@ export const MessageRow = memo(function MessageRow({ message, first }: Props) {
           <p className="bubble" data-testid="message-content">
             {content}
           </p>
-          {own && !pending && (
-            <span className="message-actions">
-              <button type="button" className="quiet" data-testid="edit" onClick={() => setEditing(true)}>
-                Edit
-              </button>
-              <button type="button" className="quiet" data-testid="delete" onClick={remove}>
-                Delete
-              </button>
-            </span>
-          )}
+          {own && <MessageActions message={message} onEdit={() => setEditing(true)} />}
         </div>
       )}
     </li>
   )
 })
+
+function MessageActions({ message, onEdit }: { message: ShownMessage; onEdit(): void }) {
+  const remove = useDeleteMessage(message)
+  return (
+    // There from the beginning, so that the text is not broken anew when they come.
+    <span className="message-actions" inert={message.pending === true}>
+      <button type="button" className="quiet" data-testid="edit" onClick={onEdit}>
+        Edit
+      </button>
+      <button type="button" className="quiet" data-testid="delete" onClick={remove}>
+        Delete
+      </button>
+    </span>
+  )
+}

@@ -8,6 +8,8 @@ import { keys } from '../websocket/queryKeys'
 /** A message on the screen; pending: the server has not confirmed it. */
 export type ShownMessage = Message & { pending?: boolean }
 
+const UNSAVED = 'unsaved-' // how an id begins until the server has given one
+
 export interface Page {
   total: number
   messages: ShownMessage[]
@@ -27,13 +29,13 @@ export function useMessages(topicId: string) {
 }
 
 interface Write {
-  mutationId: string
   /** What the list looks like before the server has answered … */
   optimistic(page: Page): Page
   send(): Promise<Message | undefined>
   /** … and with its answer, or with its refusal. */
   confirmed(page: Page, row: Message | undefined): Page
   refused(page: Page): Page
+  onRefused?(): void
 }
 
 /**
@@ -59,6 +61,7 @@ function useWrite(topicId: string) {
     },
     onError: (error, write) => {
       edit(write.refused)
+      write.onRefused?.()
       toasts.add({ kind: 'failed', text: `Taken back: ${error.message}` })
       // Its refetch was cancelled above, and no event will ask for another.
       void queryClient.invalidateQueries({ queryKey })
@@ -77,31 +80,28 @@ export function useSendMessage(topicId: string) {
   return (content: string, onRefused?: () => void) => {
     const mutationId = client.newMutationId()
     const shown: ShownMessage = {
-      id: mutationId,
+      id: `${UNSAVED}${mutationId}`,
       topic_id: topicId,
       author: name,
       content,
       created_at: new Date().toISOString(),
       pending: true,
     }
-    write.mutate(
-      {
-        mutationId,
-        optimistic: page => ({ total: page.total + 1, messages: [...page.messages, shown] }),
-        send: async () => {
-          const row = await api.post<Message>(`/topics/${topicId}/messages`, { author: name, content }, mutationId)
-          rowKeys.set(row.id, mutationId) // the same element on the screen, whoever brings the row
-          return row
-        },
-        confirmed: (page, row) => {
-          if (!row) return page
-          const others = page.messages.filter(m => m.id !== mutationId && m.id !== row.id)
-          return { ...page, messages: [...others, row].sort(byId) }
-        },
-        refused: page => ({ total: page.total - 1, messages: page.messages.filter(m => m.id !== mutationId) }),
+    write.mutate({
+      optimistic: page => ({ total: page.total + 1, messages: [...page.messages, shown] }),
+      send: async () => {
+        const row = await api.post<Message>(`/topics/${topicId}/messages`, { author: name, content }, mutationId)
+        rowKeys.set(row.id, shown.id) // the same element on the screen, whoever brings the row
+        return row
       },
-      onRefused && { onError: onRefused },
-    )
+      confirmed: (page, row) => {
+        if (!row) return page
+        const others = page.messages.filter(m => m.id !== shown.id && m.id !== row.id)
+        return { ...page, messages: [...others, row].sort(byId) }
+      },
+      refused: page => ({ total: page.total - 1, messages: page.messages.filter(m => m.id !== shown.id) }),
+      ...(onRefused && { onRefused }),
+    })
   }
 }
 
@@ -116,7 +116,6 @@ export function useEditMessage(message: ShownMessage) {
   return (content: string) => {
     const mutationId = client.newMutationId()
     write.mutate({
-      mutationId,
       optimistic: page => replace(page, { ...message, content, pending: true }),
       send: () => api.patch<Message>(`/messages/${message.id}`, { content }, mutationId),
       confirmed: (page, row) => (row ? replace(page, row) : page),
@@ -132,7 +131,6 @@ export function useDeleteMessage(message: ShownMessage) {
   return () => {
     const mutationId = client.newMutationId()
     write.mutate({
-      mutationId,
       optimistic: page => ({ total: page.total - 1, messages: page.messages.filter(m => m.id !== message.id) }),
       send: async () => {
         await api.remove(`/messages/${message.id}`, mutationId)
@@ -150,4 +148,4 @@ function byId(a: ShownMessage, b: ShownMessage): number {
   return Number(named(b)) - Number(named(a))
 }
 
-const named = (message: ShownMessage) => /^\d+$/.test(message.id)
+const named = (message: ShownMessage) => !message.id.startsWith(UNSAVED)

@@ -1,3 +1,4 @@
+import { useUser } from '../../user'
 import { useTopics } from './queries'
 
 interface Props {
@@ -7,9 +8,10 @@ interface Props {
 }
 
 export function TopicList({ open, unread, onOpen }: Props) {
+  const { name } = useUser()
   const { data: topics = [] } = useTopics()
   return (
-    <nav className="topics" aria-label="Topics" data-testid="topics">
+    <nav className="topics" aria-label={`${name}’s topics`} data-testid="topics">
       <ul>
         {topics.map(({ id, title }) => (
           <li key={id}>
