@@ -20,12 +20,15 @@ UPDATE memberships SET role = role WHERE user_id = 1;
 UPDATE memberships SET role = 'o', project = 'o' WHERE user_id = 1;
 UPDATE memberships SET role = repeat('b', 3000), user_id = 3 WHERE user_id = 2;
 DELETE FROM memberships;
+INSERT INTO memberships VALUES (2, repeat('p', 1900), 'r');
+UPDATE memberships SET user_id = 4;
+DELETE FROM memberships;
 
 INSERT INTO notes VALUES (NULL, 'a'), ('x', repeat('a', 3000));
 UPDATE notes SET room = 'y';
 UPDATE notes SET body = 'b', room = NULL;
 DELETE FROM notes;
-INSERT INTO notes VALUES (repeat('x', 5000), 'a');
+INSERT INTO notes VALUES (repeat('x', 1900), 'a');
 DELETE FROM notes;
 
 INSERT INTO blips VALUES (1);
