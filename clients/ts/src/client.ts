@@ -26,7 +26,7 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
     change,
     welcome(frame) {
       if (development && schema && frame.schema && frame.schema !== schema) {
-        warn(`the server's tables are others than the types were generated from: run \`rowcast types\` again`)
+        warn('the types are not those of the tables: run `rowcast types`')
       }
       topics.welcome(frame.maxTopics)
     },
@@ -41,7 +41,7 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
           warn(`the server reports ${frame.error.code}`, frame.error.message)
           return topics.answered(frame)
         case '$left':
-          if (frame.code) topics.revoked(frame.topics, frame.code)
+          if (frame.error.code) topics.revoked(frame.topics, frame.error.code) // else it answers our leave
           return
         case '$ping':
           return topics.cursor(frame.cursor)
@@ -50,7 +50,7 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
       }
     },
     bad(data) {
-      if (!badFrames++) warn('a frame that is no event was skipped, and so will others be', data)
+      if (!badFrames++) warn('skipped a frame that is no event', data)
     },
     lost: () => topics.lost(),
     signedOut: () => topics.forget(),

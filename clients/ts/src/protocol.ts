@@ -34,26 +34,41 @@ export type Request =
   | { type: 'leave'; topics: string[] }
   | { type: 'ping' }
 
-/** What a server sends. Of a control frame everything but `kind` may be missing, if the server is another version. */
-export type Frame =
-  | { kind: 'event'; event: RowcastEvent }
-  | { kind: '$welcome'; heartbeatMs?: number; maxTopics?: number; schema?: string }
-  | {
-      kind: '$joined'
-      ref?: number
-      topics: string[]
-      denied: Record<string, Denial>
-      recovered: boolean
-      cursor?: string
-    }
-  | { kind: '$left'; topics: string[]; code?: string }
-  | { kind: '$error'; ref?: number; error: Denial }
-  | { kind: '$ping'; cursor?: string }
-  | { kind: '$resync'; topics: string[]; reason: string; spreadMs: number }
-  | { kind: '$bye'; reconnect: boolean; retryAfterMs?: number }
-  | { kind: '$token_expiring' }
-  /** Nothing to act on, or unknown: a client that ignores such types keeps working. */
-  | { kind: '$other' }
+/** What a server sends: an event, or a control frame, of which each kind uses some of the fields. */
+export type Frame = { kind: 'event'; event: RowcastEvent } | Control
+
+interface ControlFields {
+  ref?: number
+  topics: string[]
+  cursor?: string
+  denied: Record<string, Denial>
+  recovered: boolean
+  error: Denial
+  reason: string
+  spreadMs: number
+  reconnect: boolean
+  retryAfterMs?: number
+  heartbeatMs?: number
+  maxTopics?: number
+  schema?: string
+}
+
+type ControlOf<K extends string, F extends keyof ControlFields = never> = { kind: K } & Pick<ControlFields, F>
+
+export type Welcome = ControlOf<'$welcome', 'heartbeatMs' | 'maxTopics' | 'schema'>
+export type Joined = ControlOf<'$joined', 'ref' | 'topics' | 'denied' | 'recovered' | 'cursor'>
+export type Failed = ControlOf<'$error', 'ref' | 'error'>
+
+/** Other kinds come, too: a client that ignores them keeps working. */
+export type Control =
+  | Welcome
+  | Joined
+  | Failed
+  | ControlOf<'$left', 'topics' | 'error'>
+  | ControlOf<'$ping', 'cursor'>
+  | ControlOf<'$resync', 'topics' | 'reason' | 'spreadMs'>
+  | ControlOf<'$bye', 'reconnect' | 'retryAfterMs'>
+  | ControlOf<'$token_expiring'>
 
 type Fields = Record<string, unknown>
 
@@ -64,7 +79,7 @@ const number = (value: unknown) => (typeof value === 'number' && value >= 0 ? va
 const texts = (value: unknown) => (Array.isArray(value) ? value.filter(v => typeof v === 'string') : [])
 const denial = (value: unknown): Denial => {
   const { code, message } = fields(value) ?? {}
-  return { code: text(code) ?? 'internal', message: text(message) ?? '' }
+  return { code: text(code) ?? '', message: text(message) ?? '' }
 }
 
 /** Reads a frame. Undefined: it is none. */
@@ -81,35 +96,23 @@ export function decode(data: unknown): Frame | undefined {
       ? { kind: 'event', event: frame as unknown as RowcastEvent }
       : undefined
   }
-  const ref = number(frame.ref)
-  const topics = texts(p.topics)
-  const cursor = text(p.cursor)
-  switch (type) {
-    case '$welcome':
-      return {
-        kind: type,
-        heartbeatMs: number(p.heartbeat_ms),
-        maxTopics: number(fields(p.limits)?.topics),
-        schema: text(p.schema),
-      }
-    case '$joined': {
-      const denied = Object.entries(fields(p.denied) ?? {}).map(([topic, why]) => [topic, denial(why)])
-      return { kind: type, ref, topics, denied: Object.fromEntries(denied), recovered: p.recovered !== false, cursor }
-    }
-    case '$left':
-      return { kind: type, topics, code: text(p.code) }
-    case '$error':
-      return { kind: type, ref, error: denial(p) }
-    case '$ping':
-      return { kind: type, cursor }
-    case '$resync':
-      return { kind: type, topics, reason: text(p.reason) ?? '', spreadMs: number(p.spread_ms) ?? 0 }
-    case '$bye':
-      return { kind: type, reconnect: p.reconnect !== false, retryAfterMs: number(p.retry_after_ms) }
-    case '$token_expiring':
-      return { kind: type }
+  const control: ControlFields & { kind: string } = {
+    kind: type,
+    ref: number(frame.ref),
+    topics: texts(p.topics),
+    cursor: text(p.cursor),
+    denied: Object.fromEntries(Object.entries(fields(p.denied) ?? {}).map(([topic, why]) => [topic, denial(why)])),
+    recovered: p.recovered !== false,
+    error: denial(p),
+    reason: text(p.reason) ?? '',
+    spreadMs: number(p.spread_ms) ?? 0,
+    reconnect: p.reconnect !== false,
+    retryAfterMs: number(p.retry_after_ms),
+    heartbeatMs: number(p.heartbeat_ms),
+    maxTopics: number(fields(p.limits)?.topics),
+    schema: text(p.schema),
   }
-  return { kind: '$other' }
+  return control as Control
 }
 
 /** Whether `topic` is meant by `pattern`, in which `*` stands for any text. */

@@ -1,7 +1,7 @@
 // The life of the socket: connect, stay, come back, give up, be revived. What is
 // said on it is the business of topics.ts.
 
-import { decode, type Frame, type Request, verdict } from './protocol.js'
+import { decode, type Frame, type Request, verdict, type Welcome } from './protocol.js'
 import { backoff, type Settings } from './settings.js'
 import type { ConnectionState, WebSocketConstructor, WebSocketLike } from './types.js'
 
@@ -16,7 +16,7 @@ const HEARTBEAT_MS = 25_000
 
 /** What the owner of a socket is told. */
 export interface SocketOwner {
-  welcome(frame: Frame & { kind: '$welcome' }): void
+  welcome(frame: Welcome): void
   frame(frame: Frame, data: string): void
   /** The connection is gone. Called before `change`, and also when there never was a `$welcome`. */
   lost(): void

@@ -3,7 +3,7 @@
 // it has its own `since` or `from` to be joined with. So nothing is skipped, no
 // matter between which two frames the connection breaks.
 
-import type { Denial, Frame, Request } from './protocol.js'
+import type { Denial, Failed, Joined, Request } from './protocol.js'
 import { matches } from './protocol.js'
 import { backoff, type Settings } from './settings.js'
 import type { Resync } from './types.js'
@@ -63,7 +63,7 @@ export interface Topics {
   clear(): void
   /** A cursor from the server: it covers what is joined, unless a join is unanswered. */
   cursor(cursor: string | undefined): void
-  answered(frame: Frame & { kind: '$joined' | '$error' }): void
+  answered(frame: Joined | Failed): void
   /** The server has ended memberships by itself. */
   revoked(names: string[], code: string): void
   resync(resync: Resync): void
@@ -154,7 +154,7 @@ export function createTopics(settings: Settings, owner: TopicsOwner): Topics {
     if (cursor !== undefined && !asked) newest = cursor
   }
 
-  function answered(frame: Frame & { kind: '$joined' | '$error' }) {
+  function answered(frame: Joined | Failed) {
     if (!asked || frame.ref !== ref) return
     const { at, topics: batch } = asked
     asked = undefined
