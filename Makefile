@@ -39,8 +39,8 @@ test-page: examples/chat/web/$(INSTALLED) ## the demo's page: what is committed 
 
 test-browser: examples/chat/browser/$(INSTALLED) ## the demo's page in Chromium, with all that can go wrong
 	@scripts/install-missing postgres chromium
-	@npm --prefix examples/chat/browser run --silent check
 	@npm --prefix examples/chat/browser run --silent test
+	@npm --prefix examples/chat/browser run --silent check # of the client that the tests have installed
 
 lint: $(LINT) ## read the code for faults and for imports against the map
 	$(LINT) run
