@@ -19,7 +19,7 @@ const show = throttle(() => {
   kept = [...kept, ...incoming].slice(-KEEP)
   incoming = []
   for (const listener of listeners) listener()
-}, 200)
+}, 300)
 
 /** The last frames of both users' sockets, as they crossed the wire. */
 export const frames = {
