@@ -22,6 +22,7 @@ const flags = [
 /** Starts the machine's Chromium, or the one that CHROMIUM names, with a profile of its own. */
 export async function launch(): Promise<Browser> {
   const executablePath = process.env.CHROMIUM ?? places.find(existsSync)
-  if (!executablePath) throw new Error('no Chromium here: install one (apt-get install chromium) or set CHROMIUM to its path')
+  if (!executablePath)
+    throw new Error('no Chromium here: install one (apt-get install chromium) or set CHROMIUM to its path')
   return chromium.launch({ executablePath, args: flags, handleSIGINT: false })
 }

@@ -1,4 +1,5 @@
 import { inject } from 'vitest'
+import WebSocket from 'ws'
 import { Database } from './database.ts'
 import { Program } from './program.ts'
 
@@ -32,6 +33,25 @@ export class Demo {
     const body = JSON.stringify({ author: 'a script', ...burst })
     const response = await fetch(`${this.url}api/burst`, { method: 'POST', body })
     if (!response.ok) throw new Error(`burst: ${response.status} ${await response.text()}`)
+  }
+
+  /**
+   * Waits until the daemon is as old as clients look back when they join. A younger one tells them to fetch once more,
+   * which is right, but spoils the counting of requests.
+   */
+  async ripe(): Promise<void> {
+    const socket = new WebSocket(this.socket, 'rowcast.v1')
+    await new Promise<void>((resolve, reject) => {
+      const look = (): void => socket.send('{"type":"join","ref":1,"topics":["nothing"],"lookback_ms":2000}')
+      socket.on('error', reject)
+      socket.on('message', data => {
+        const { type, payload } = JSON.parse(String(data))
+        if (type === '$welcome') look()
+        if (type === '$joined' && payload.recovered) resolve()
+        else if (type === '$joined') setTimeout(look, 100)
+      })
+    })
+    socket.close()
   }
 
   /** How many requests the API has had from a client of the page; it says its name in X-Client. */

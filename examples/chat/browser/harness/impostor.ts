@@ -64,7 +64,8 @@ export class Impostor {
     socket.on('message', data => {
       const request: Request = JSON.parse(String(data))
       this.requests.push(request)
-      const answer = (type: string, payload: object): void => socket.send(JSON.stringify({ type, ref: request.ref, payload }))
+      const answer = (type: string, payload: object): void =>
+        socket.send(JSON.stringify({ type, ref: request.ref, payload }))
       switch (request.type) {
         case 'auth':
           if (!this.tokens.has(request.token ?? '')) {
@@ -73,7 +74,11 @@ export class Impostor {
             return
           }
           answer('$authed', { expires_in_ms: 3_600_000 })
-          if (!welcome) this.send({ type: '$welcome', payload: { session: 's', protocol: 'rowcast.v1', heartbeat_ms: 25_000, cursor: 'c1' } })
+          if (!welcome)
+            this.send({
+              type: '$welcome',
+              payload: { session: 's', protocol: 'rowcast.v1', heartbeat_ms: 25_000, cursor: 'c1' },
+            })
           welcome = true
           return
         case 'join':

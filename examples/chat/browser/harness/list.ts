@@ -29,7 +29,9 @@ export class List {
 
   /** Waits until the list is fetched and its topic joined. */
   async live(): Promise<void> {
-    await this.page.locator('ul[data-state=connected][data-loaded=true][data-joined=true]').waitFor({ state: 'attached' })
+    await this.page
+      .locator('ul[data-state=connected][data-loaded=true][data-joined=true]')
+      .waitFor({ state: 'attached' })
   }
 
   /** Waits until the list shows exactly this. */

@@ -22,7 +22,9 @@ export class Remote {
   readonly resyncs = (): Promise<string[]> => this.page.evaluate(() => window.probe.resyncs.map(r => r.reason))
   /** What the messages say that were created. */
   readonly contents = (): Promise<string[]> =>
-    this.page.evaluate(() => window.probe.events.flatMap(e => (e.type === 'message_created' ? e.payload.message.content : [])))
+    this.page.evaluate(() =>
+      window.probe.events.flatMap(e => (e.type === 'message_created' ? e.payload.message.content : [])),
+    )
   /** Which of its events it caused itself. */
   readonly own = (): Promise<boolean[]> => this.page.evaluate(() => window.probe.own)
   /** How long until the next attempt, by the page's clock; null when none is planned. */

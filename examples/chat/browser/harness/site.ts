@@ -67,7 +67,12 @@ export class Site {
     }
   }
 
-  private async answerAPI(request: IncomingMessage, response: ServerResponse, table: string, rest: string[]): Promise<void> {
+  private async answerAPI(
+    request: IncomingMessage,
+    response: ServerResponse,
+    table: string,
+    rest: string[],
+  ): Promise<void> {
     const client = String(request.headers['x-client'])
     this.asked.set(client, this.requests(client) + 1)
     this.open++

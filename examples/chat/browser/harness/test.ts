@@ -7,7 +7,7 @@ import { type VisitorOptions, Visitors } from './visitor.ts'
 
 export { describe, expect } from 'vitest'
 
-interface OfFile {
+interface OfRun {
   /** `rowcast dev`, with a Postgres of its own. */
   demo: Demo
   browser: Browser
@@ -25,15 +25,16 @@ interface OfTest {
 }
 
 /** Vitest's test with what a browser test needs; an error on a page's console fails the test. */
-export const test = plain.extend<OfFile & OfTest>({
+export const test = plain.extend<OfRun & OfTest>({
   demo: [
     // biome-ignore lint/correctness/noEmptyPattern: vitest reads which fixtures are wanted from the pattern
     async ({}, use) => {
       const demo = await Demo.start()
+      await demo.ripe()
       await use(demo)
       await demo.end()
     },
-    { scope: 'file' },
+    { scope: 'worker' },
   ],
   browser: [
     // biome-ignore lint/correctness/noEmptyPattern: as above
@@ -42,13 +43,14 @@ export const test = plain.extend<OfFile & OfTest>({
       await use(browser)
       await browser.close()
     },
-    { scope: 'file' },
+    { scope: 'worker' },
   ],
   // After site: a page leaves before what it asks is gone.
   visitor: async ({ browser, site: _, task }, use) => {
     const visitors = new Visitors(browser)
     await use(options => visitors.add(options))
-    if (task.result?.state === 'fail' || visitors.errors.length > 0) console.log(`${task.name}: pictures in ${await visitors.photograph()}`)
+    if (task.result?.state === 'fail' || visitors.errors.length > 0)
+      console.log(`${task.name}: pictures in ${await visitors.photograph()}`)
     await visitors.leave()
     if (visitors.errors.length > 0) throw new Error(`errors on the page:\n${visitors.errors.join('\n')}`)
   },

@@ -33,7 +33,8 @@ export class Visitors {
   async photograph(): Promise<string> {
     const folder = mkdtempSync(join(tmpdir(), 'rowcast-failure-'))
     const pages = this.contexts.flatMap(context => context.pages())
-    for (const [i, page] of pages.entries()) await page.screenshot({ path: join(folder, `${i + 1}.png`), timeout: 5_000 })
+    for (const [i, page] of pages.entries())
+      await page.screenshot({ path: join(folder, `${i + 1}.png`), timeout: 5_000 })
     return folder
   }
 

@@ -1,7 +1,12 @@
 import type {} from '../../fixtures/counter.tsx'
 import { expect, test } from '../../harness/test.ts'
 
-test('20,000 events to one page: none lost, and it goes on drawing', { timeout: 60_000 }, async ({ demo, page, site, topic }) => {
+test('20,000 events to one page: none lost, and it goes on drawing', { timeout: 60_000 }, async ({
+  demo,
+  page,
+  site,
+  topic,
+}) => {
   await page.goto(site.page('counter', { socket: demo.socket, topics: `topic_${topic}` }))
   await page.locator('output[data-joined=true]').waitFor({ state: 'attached' })
   await page.evaluate(() => {

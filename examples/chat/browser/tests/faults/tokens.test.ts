@@ -3,6 +3,7 @@ import { Remote } from '../../harness/remote.ts'
 import { expect, test as plain } from '../../harness/test.ts'
 
 const test = plain.extend<{ server: Impostor }>({
+  // biome-ignore lint/correctness/noEmptyPattern: vitest reads which fixtures are wanted from the pattern
   server: async ({}, use) => {
     const server = await Impostor.open('first', 'second')
     await use(server)

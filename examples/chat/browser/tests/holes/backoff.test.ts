@@ -20,9 +20,10 @@ describe('given up for ever', () => {
   const revivals: Record<string, (page: Page) => Promise<void>> = {
     'the network is back': page => page.evaluate(() => void window.dispatchEvent(new Event('online'))),
     'the tab is visible': lookAway,
-    'the page is shown again': page => page.evaluate(() => void window.dispatchEvent(new PageTransitionEvent('pageshow'))),
+    'the page is shown again': page =>
+      page.evaluate(() => void window.dispatchEvent(new PageTransitionEvent('pageshow'))),
     'retry()': page => page.evaluate(() => window.probe.client.retry()),
-    'the slow probe': page => page.clock.runFor(60_000),
+    'the slow probe': page => page.clock.runFor(30_000),
   }
   for (const [name, revive] of Object.entries(revivals)) {
     test(`given up for ever: after 1, 2, 4, 8 and 16 s, until ${name}`, async ({ demo, site, topic, visitor }) => {

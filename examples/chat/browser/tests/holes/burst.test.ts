@@ -14,7 +14,9 @@ test('the burst: 500 events in a second, an API of 150 ms: at most 12 requests, 
 
   await demo.burst({ topic_id: topic, count: 500, per_second: 500 })
   const written = async (): Promise<string[]> =>
-    (await demo.sql<{ content: string }>`SELECT content FROM messages WHERE topic_id = ${topic} ORDER BY id`).map(row => row.content)
+    (await demo.sql<{ content: string }>`SELECT content FROM messages WHERE topic_id = ${topic} ORDER BY id`).map(
+      row => row.content,
+    )
   await expect.poll(async () => (await written()).length, { interval: 100 }).toBe(500)
   await careful.shows(await written())
   await naive.shows(await written())
@@ -25,7 +27,12 @@ test('the burst: 500 events in a second, an API of 150 ms: at most 12 requests, 
   expect(site.requests('naive')).toBeGreaterThan(60)
 })
 
-test('the burst: the list moves while events stream in faster than the API answers', async ({ demo, page, site, topic }) => {
+test('the burst: the list moves while events stream in faster than the API answers', async ({
+  demo,
+  page,
+  site,
+  topic,
+}) => {
   site.delayMs = 400
   const list = await List.open(page, site, { socket: demo.socket, topic })
   await list.live()

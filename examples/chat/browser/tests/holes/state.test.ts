@@ -1,6 +1,11 @@
 import { expect, test } from '../../harness/test.ts'
 
-test('no message in React state: of a thousand rows at once none is lost under batching', async ({ demo, page, site, topic }) => {
+test('no message in React state: of a thousand rows at once none is lost under batching', async ({
+  demo,
+  page,
+  site,
+  topic,
+}) => {
   await page.goto(site.page('counter', { socket: demo.socket, topics: `topic_${topic}` }))
   await page.locator('output[data-joined=true]').waitFor({ state: 'attached' })
   await demo.sql`INSERT INTO messages (topic_id, content) SELECT ${topic}, n FROM generate_series(1, 1000) n`

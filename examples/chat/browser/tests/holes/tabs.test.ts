@@ -3,7 +3,12 @@ import { Remote } from '../../harness/remote.ts'
 import { expect, test } from '../../harness/test.ts'
 import { Wire } from '../../harness/wire.ts'
 
-test('hidden tabs: events mark the queries, and one fetch follows when the tab is visible', async ({ demo, page, site, topic }) => {
+test('hidden tabs: events mark the queries, and one fetch follows when the tab is visible', async ({
+  demo,
+  page,
+  site,
+  topic,
+}) => {
   // Headless Chromium has no hidden tabs.
   await page.addInitScript(() => {
     let state: DocumentVisibilityState = 'visible'
@@ -41,7 +46,12 @@ test('hidden tabs: a frozen page catches up', async ({ demo, page, site, topic }
   await list.shows(['one', 'two', 'three'])
 })
 
-test('hidden tabs: the watchdog reconnects when nothing was heard for the heartbeat and ten seconds', async ({ demo, page, site, topic }) => {
+test('hidden tabs: the watchdog reconnects when nothing was heard for the heartbeat and ten seconds', async ({
+  demo,
+  page,
+  site,
+  topic,
+}) => {
   await page.clock.install()
   const wire = await Wire.tap(page)
   const client = await Remote.open(page, site, { url: demo.socket, random: 0 })
