@@ -290,6 +290,9 @@ describe('a query that nobody looks at', () => {
     page.write()
     await after(1000)
     expect(page.api.requests).toHaveLength(0)
+    page.unbind()
+    await after(0)
+    expect(page.queryClient.getQueryCache().hasListeners()).toBe(false)
   })
 })
 

@@ -111,8 +111,8 @@ function createScheduler(queryClient: QueryClient): Scheduler {
     for (const [query, debt] of debts) {
       if (debt.covered) continue
       const running = isRunning(query)
-      // Not while a fetch runs: its success would take the mark away again.
-      if (!running) query.invalidate()
+      // Again after each fetch, whose success takes the mark away.
+      query.invalidate()
       if (!(debt.kinds & (query.isActive() ? active : inactive))) {
         if (!running) debts.delete(query)
       } else if (!isHidden()) {

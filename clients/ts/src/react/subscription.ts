@@ -1,4 +1,4 @@
-import { type RefObject, useCallback, useEffect, useInsertionEffect, useRef, useSyncExternalStore } from 'react'
+import { type RefObject, useEffect, useInsertionEffect, useRef, useSyncExternalStore } from 'react'
 import type { Client, ConnectionState, Denial, EventMap } from '../index.js'
 
 export interface SubscriptionOptions {
@@ -8,14 +8,17 @@ export interface SubscriptionOptions {
   enabled?: boolean
 }
 
-export interface Connection {
+interface State {
   connectionState: ConnectionState
-  /** Connects at once. */
-  retry: () => void
   /** Topics that were refused, and why. */
   denied: Readonly<Record<string, Denial>>
   /** When the next attempt is made (ms since 1970), for a countdown; null when none is planned. */
   nextRetryAt: number | null
+}
+
+export interface Connection extends State {
+  /** Connects at once. */
+  retry: () => void
 }
 
 /** What the last render passed, for callbacks that outlive it. */
@@ -42,23 +45,22 @@ export function useSubscription(
   }, [subscribe, names, enabled])
 }
 
-const noDenials = {}
-const none = () => null
+/** What a server renders, where nothing connects. */
+const onServer: State = { connectionState: 'connecting', denied: {}, nextRetryAt: null }
 
 export function useConnection<E extends EventMap>(client: Client<E>): Connection {
-  const onChange = useCallback((callback: () => void) => client.onChange(callback), [client])
+  const { onChange, retry } = client
+  function useField<K extends keyof State>(name: K) {
+    return useSyncExternalStore<State[K]>(
+      onChange,
+      () => client[name],
+      () => onServer[name],
+    )
+  }
   return {
-    connectionState: useSyncExternalStore(
-      onChange,
-      () => client.connectionState,
-      () => 'connecting',
-    ),
-    retry: useCallback(() => client.retry(), [client]),
-    denied: useSyncExternalStore(
-      onChange,
-      () => client.denied,
-      () => noDenials,
-    ),
-    nextRetryAt: useSyncExternalStore(onChange, () => client.nextRetryAt, none),
+    connectionState: useField('connectionState'),
+    denied: useField('denied'),
+    nextRetryAt: useField('nextRetryAt'),
+    retry,
   }
 }
