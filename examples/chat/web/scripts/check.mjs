@@ -1,16 +1,20 @@
 // Everything that must be green of the page. The last step: what is committed in
 // ../dist is what these sources make.
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 
 const web = new URL('..', import.meta.url).pathname
-const run = (...args) => execFileSync('npx', ['--no-install', ...args], { cwd: web, stdio: 'inherit' })
 
-run('biome', 'check', '.')
-run('tsc')
-execFileSync('npm', ['run', '--silent', 'build'], { cwd: web, stdio: 'inherit' })
+run('npx', '--no-install', 'biome', 'check', '.')
+run('npx', '--no-install', 'tsc')
+run('npm', 'run', '--silent', 'build')
 
-const changed = execFileSync('git', ['status', '--porcelain', '--', '../dist'], { cwd: web, encoding: 'utf8' })
-if (changed) {
-  console.error(`examples/chat/dist is not what the sources make; commit it:\n${changed}`)
+const { stdout } = spawnSync('git', ['status', '--porcelain', '--', '../dist'], { cwd: web, encoding: 'utf8' })
+if (stdout !== '') {
+  console.error(`examples/chat/dist is not what the sources make; commit it:\n${stdout}`)
   process.exit(1)
+}
+
+function run(command, ...args) {
+  const { status } = spawnSync(command, args, { cwd: web, stdio: 'inherit' })
+  if (status !== 0) process.exit(1)
 }

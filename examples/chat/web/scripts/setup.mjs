@@ -1,6 +1,6 @@
 // Installs what the page is built of. rowcast comes as a stranger would get it:
 // packed, and installed from the tarball.
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,15 +8,18 @@ import { join } from 'node:path'
 const web = new URL('..', import.meta.url).pathname
 const client = new URL('../../../../clients/ts', import.meta.url).pathname
 
-const npm = (cwd, ...args) => execFileSync('npm', args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] })
-const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
+const tarballs = mkdtempSync(join(tmpdir(), 'rowcast-pack-'))
+process.on('exit', () => rmSync(tarballs, { recursive: true }))
 
-const folder = mkdtempSync(join(tmpdir(), 'rowcast-pack-'))
-try {
-  if (!existsSync(join(client, 'node_modules'))) npm(client, 'ci', ...quiet)
-  npm(client, 'pack', '--silent', '--pack-destination', folder)
-  npm(web, 'ci', ...quiet)
-  npm(web, 'install', '--no-save', '--no-package-lock', ...quiet, join(folder, readdirSync(folder)[0]))
-} finally {
-  rmSync(folder, { recursive: true })
+if (!existsSync(join(client, 'node_modules'))) npm(client, 'ci')
+npm(client, 'pack', '--silent', '--pack-destination', tarballs)
+npm(web, 'ci')
+npm(web, 'install', '--no-save', '--no-package-lock', join(tarballs, ...readdirSync(tarballs)))
+
+function npm(cwd, ...args) {
+  const { status } = spawnSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd,
+    stdio: 'inherit',
+  })
+  if (status !== 0) process.exit(1)
 }

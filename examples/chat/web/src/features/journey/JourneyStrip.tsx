@@ -58,7 +58,17 @@ export function JourneyStrip() {
           </li>
         ))}
       </ol>
-      <p className="soft small">Shown slowed down. The figures are measured; hover one to see how.</p>
+      <details className="meanings soft">
+        <summary>Shown slowed down; the figures are measured</summary>
+        <dl>
+          {HOPS.map(hop => (
+            <div key={hop.id}>
+              <dt>{hop.label(now)}</dt>
+              <dd>{hop.title}</dd>
+            </div>
+          ))}
+        </dl>
+      </details>
     </section>
   )
 }

@@ -15,7 +15,15 @@ const STATEMENTS: [string, string][] = [
     'write fifty in one transaction',
     "INSERT INTO messages (topic_id, content) SELECT 7, 'message ' || n FROM generate_series(1, 50) n",
   ],
+  [
+    'approve a proposal, or reject it',
+    "UPDATE proposals SET status = CASE status WHEN 'approved' THEN 'rejected' ELSE 'approved' END WHERE id = 1",
+  ],
   ['let analyses fail', "UPDATE analysis_runs SET status = 'failed', error = 'out of memory' WHERE status = 'running'"],
+  [
+    'send an event that is no row',
+    "SELECT rowcast.emit('cake_served', jsonb_build_object('floor', 3), array['topic_7'])",
+  ],
 ]
 
 interface Demo {
