@@ -12,7 +12,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Measured by whom it concerns: the strip between the panes. */
+/** Is told of what the page shows about its own requests. */
 export interface Meter {
   answered(): void
   committed(mutationId: string, ms: number): void

@@ -37,7 +37,7 @@ export interface Journey {
   readings: Partial<Record<UserId, Reading>>
 }
 
-const SHOWN_MS = 1000 // a burst shows one event a second
+const SHOWN_MS = 1000 // how long an event stays, in a burst; what was written here is always shown
 
 const current = createStore<Journey | null>(null)
 const commits = new Map<string, Commit>() // of writes whose event has not come yet
@@ -66,7 +66,7 @@ export const journey = {
     if (!event.id) return
     let known = current.get()
     if (!known || known.id !== event.id) {
-      if (arrivedAt - startedAt < SHOWN_MS) return
+      if (!event.mutation_id && arrivedAt - startedAt < SHOWN_MS) return
       startedAt = arrivedAt
       known = begin(event, event.id)
     }
