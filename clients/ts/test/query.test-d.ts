@@ -2,8 +2,7 @@ import type { Query, QueryClient } from '@tanstack/query-core'
 import { expectTypeOf, test } from 'vitest'
 import type { Client, RowcastEvent } from '../src/index.js'
 import { type BindOptions, bindQueries, many } from '../src/query.js'
-import { useRowcast, useWebSocket } from '../src/react.js'
-import { useQueryInvalidation } from '../src/react-query.js'
+import { useQueryInvalidation, useRowcast, useWebSocket } from '../src/react.js'
 
 interface Events {
   message_created: { topic_id: string; id: string; message: { content: string } }

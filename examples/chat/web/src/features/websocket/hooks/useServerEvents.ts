@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { useQueryInvalidation } from 'rowcast/react-query'
+import { useQueryInvalidation } from 'rowcast/react'
 import type { Events } from '../../../rowcast'
 import { useStore } from '../../../shared/store'
 import { useUser } from '../../../user'

@@ -4,8 +4,7 @@ import { act, cleanup, render } from '@testing-library/react'
 import { StrictMode } from 'react'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { createClient } from '../src/index.js'
-import { RowcastProvider } from '../src/react.js'
-import { many, type QueryInvalidationOptions, useQueryInvalidation } from '../src/react-query.js'
+import { many, type QueryInvalidationOptions, RowcastProvider, useQueryInvalidation } from '../src/react.js'
 import { fakeServer } from '../src/testing.js'
 
 interface Events {

@@ -1,19 +1,13 @@
 import { type QueryClient, useQueryClient } from '@tanstack/react-query'
 import { useMemo } from 'react'
-import type { AnyEvents, EventMap } from './index.js'
-import { binding } from './query/bind.js'
-import type { QueryRules } from './query/rules.js'
-import { useRowcast } from './react/context.js'
-import {
-  type Connection,
-  type SubscriptionOptions,
-  useConnection,
-  useLatest,
-  useSubscription,
-} from './react/subscription.js'
+import type { AnyEvents, EventMap } from '../index.js'
+import { binding } from '../query/bind.js'
+import type { QueryRules } from '../query/rules.js'
+import { useRowcast } from './context.js'
+import { type Connection, type SubscriptionOptions, useConnection, useLatest, useSubscription } from './subscription.js'
 
-export type { EventHandlers, InvalidateRules, Many, PatchRules, QueryRules, Target } from './query/rules.js'
-export { many } from './query/rules.js'
+export type { EventHandlers, InvalidateRules, Many, PatchRules, QueryRules, Target } from '../query/rules.js'
+export { many } from '../query/rules.js'
 
 export interface QueryInvalidationOptions<E extends EventMap = AnyEvents> extends QueryRules<E>, SubscriptionOptions {
   /** Default: the one of the nearest `QueryClientProvider`. */
@@ -22,8 +16,7 @@ export interface QueryInvalidationOptions<E extends EventMap = AnyEvents> extend
 
 /**
  * Joins the topics as long as the component is mounted, and refetches what the rules say when events arrive. The rules
- * are always those of the last render. It has its own entry point, `rowcast/react-query`, so that `rowcast/react` does
- * not need TanStack Query.
+ * are always those of the last render.
  */
 export function useQueryInvalidation<E extends EventMap = AnyEvents>(options: QueryInvalidationOptions<E>): Connection {
   const client = useRowcast<E>()
