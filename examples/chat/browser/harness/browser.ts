@@ -26,3 +26,18 @@ export async function launch(): Promise<Browser> {
     throw new Error('no Chromium here: install one (apt-get install chromium) or set CHROMIUM to its path')
   return chromium.launch({ executablePath, args: flags, handleSIGINT: false })
 }
+
+/**
+ * Stops all pages where they are, as a laptop's lid does; the returned function lets them go on. DevTools'
+ * Page.setWebLifecycleState does nothing to a page that is never hidden, and headless Chromium has no others.
+ */
+export async function freeze(browser: Browser): Promise<() => void> {
+  const devtools = await browser.newBrowserCDPSession()
+  const { processInfo } = await devtools.send('SystemInfo.getProcessInfo')
+  await devtools.detach()
+  const pages = processInfo.filter(process => process.type === 'renderer')
+  for (const { id } of pages) process.kill(id, 'SIGSTOP')
+  return () => {
+    for (const { id } of pages) process.kill(id, 'SIGCONT')
+  }
+}

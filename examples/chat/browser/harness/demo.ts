@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { inject } from 'vitest'
 import WebSocket from 'ws'
 import { Database } from './database.ts'
@@ -5,6 +6,8 @@ import { Program } from './program.ts'
 
 /** A running `rowcast dev`: Postgres, the demo's schema, its API and page, the daemon. */
 export class Demo {
+  private readonly sockets = new Set<WebSocket>()
+
   private constructor(
     private readonly program: Program,
     /** Of the page, with the slash at its end. */
@@ -35,19 +38,29 @@ export class Demo {
     if (!response.ok) throw new Error(`burst: ${response.status} ${await response.text()}`)
   }
 
+  /** Joins a topic without a page. Returns how many events there were since. */
+  async witness(topic: string): Promise<() => number> {
+    const socket = new WebSocket(`${this.socket}?topics=${topic}`)
+    this.sockets.add(socket)
+    let events = 0
+    socket.on('message', () => events++)
+    await once(socket, 'open')
+    return () => events
+  }
+
   /**
    * Waits until the daemon is as old as clients look back when they join. A younger one tells them to fetch once more,
    * which is right, but spoils the counting of requests.
    */
   async ripe(): Promise<void> {
     const socket = new WebSocket(this.socket, 'rowcast.v1')
+    const look = (): void => socket.send('{"type":"join","ref":1,"topics":["nothing"],"lookback_ms":2000}')
     await new Promise<void>((resolve, reject) => {
-      const look = (): void => socket.send('{"type":"join","ref":1,"topics":["nothing"],"lookback_ms":2000}')
       socket.on('error', reject)
       socket.on('message', data => {
         const { type, payload } = JSON.parse(String(data))
         if (type === '$welcome') look()
-        if (type === '$joined' && payload.recovered) resolve()
+        else if (type === '$joined' && payload.recovered) resolve()
         else if (type === '$joined') setTimeout(look, 100)
       })
     })
@@ -62,6 +75,7 @@ export class Demo {
   }
 
   async end(): Promise<void> {
+    for (const socket of this.sockets) socket.terminate()
     await this.database.close()
     await this.program.end()
   }

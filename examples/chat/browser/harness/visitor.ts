@@ -29,12 +29,12 @@ export class Visitors {
     return context.newPage()
   }
 
-  /** Takes a picture of every open page and returns the folder. */
+  /** Takes a picture of every open page that can still be painted, and returns the folder. */
   async photograph(): Promise<string> {
     const folder = mkdtempSync(join(tmpdir(), 'rowcast-failure-'))
     const pages = this.contexts.flatMap(context => context.pages())
-    for (const [i, page] of pages.entries())
-      await page.screenshot({ path: join(folder, `${i + 1}.png`), timeout: 5_000 })
+    const taken = pages.map((page, i) => page.screenshot({ path: join(folder, `${i + 1}.png`) }))
+    await Promise.allSettled(taken)
     return folder
   }
 

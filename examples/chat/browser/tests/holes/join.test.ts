@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import WebSocket from 'ws'
 import { List } from '../../harness/list.ts'
 import { Remote } from '../../harness/remote.ts'
 import { expect, test } from '../../harness/test.ts'
@@ -15,12 +13,9 @@ test('fetch, then join: an event between the two is not lost', async ({ demo, pa
   await expect.poll(() => wire.of('join').length).toBe(1)
   expect(await list.rows()).toEqual([])
 
-  const witness = new WebSocket(`${demo.socket}?topics=topic_${topic}`)
-  await once(witness, 'open')
-  const published = once(witness, 'message')
+  const published = await demo.witness(`topic_${topic}`)
   await demo.sql`INSERT INTO messages (topic_id, content) VALUES (${topic}, 'in between')`
-  await published
-  witness.close()
+  await expect.poll(published).toBe(1)
   release()
 
   await list.shows(['in between'])

@@ -1,3 +1,5 @@
+import { freeze } from '../../harness/browser.ts'
+import { Daemon } from '../../harness/daemon.ts'
 import { List } from '../../harness/list.ts'
 import { Remote } from '../../harness/remote.ts'
 import { expect, test } from '../../harness/test.ts'
@@ -34,16 +36,25 @@ test('hidden tabs: events mark the queries, and one fetch follows when the tab i
   expect(site.requests('page')).toBe(2)
 })
 
-test('hidden tabs: a frozen page catches up', async ({ demo, page, site, topic }) => {
-  const list = await List.open(page, site, { socket: demo.socket, topic })
+test('hidden tabs: a page that was frozen while the daemon came anew catches up', async ({
+  browser,
+  demo,
+  page,
+  site,
+  topic,
+}) => {
+  const daemon = await Daemon.start(demo.database.url)
+  const list = await List.open(page, site, { socket: daemon.socket, topic })
   await list.live()
-  const devtools = await page.context().newCDPSession(page)
-  await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
+  const thaw = await freeze(browser)
+  await daemon.end('SIGKILL')
   for (const content of ['one', 'two', 'three']) {
     await demo.sql`INSERT INTO messages (topic_id, content) VALUES (${topic}, ${content})`
   }
-  await devtools.send('Page.setWebLifecycleState', { state: 'active' })
+  await daemon.start()
+  thaw()
   await list.shows(['one', 'two', 'three'])
+  await daemon.end()
 })
 
 test('hidden tabs: the watchdog reconnects when nothing was heard for the heartbeat and ten seconds', async ({
@@ -59,12 +70,14 @@ test('hidden tabs: the watchdog reconnects when nothing was heard for the heartb
   await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1_000))
   const heartbeat = Number(wire.of('$welcome')[0]?.payload?.heartbeat_ms)
 
-  wire.lose('message_created')
+  wire.lose('*')
   await demo.sql`INSERT INTO messages (topic_id, content) VALUES (${topic}, 'lost')`
   await expect.poll(() => wire.of('message_created').length).toBe(1)
-  wire.lose(null)
-  await page.clock.runFor(heartbeat + 10_000)
+  await page.clock.runFor(heartbeat + 8_000)
+  expect(await client.state()).toBe('connected')
+  await page.clock.runFor(2_000)
   expect(await client.state()).toBe('reconnecting')
+  wire.lose(null)
   await page.clock.runFor(1_000)
   await expect.poll(client.contents).toEqual(['lost'])
 })
