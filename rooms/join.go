@@ -17,7 +17,7 @@ type JoinRequest struct {
 	Topics   []string
 	Denied   map[string]Denial
 	Since    *string        // a cursor, as the client sent it
-	Lookback *time.Duration // never together with Since; clamped to Options.Lookback
+	Lookback *time.Duration // never together with Since; more than Options.Lookback is a HistoryGap
 	Asked    time.Time      // when the client did; zero: now
 }
 
@@ -103,9 +103,9 @@ func (s *Subscriber) join(r JoinRequest, since *snapshot.Cursor) error {
 			sp.join.since = &since.Snapshot
 		}
 	} else {
-		cut := h.now() - min(max(*r.Lookback, 0), h.o.Lookback)
+		cut := h.now() - max(*r.Lookback, 0)
 		var complete bool
-		if sp.next, complete = h.history.published(cut); !complete {
+		if sp.next, complete = h.history.published(cut); !complete || *r.Lookback > h.o.Lookback {
 			missed = HistoryGap
 		}
 	}

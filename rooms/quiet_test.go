@@ -113,8 +113,9 @@ func TestQuiet(t *testing.T) {
 			f.pass(3 * time.Second)
 			f.publish(1, "a")
 			s := f.subscribe(Library)
-			f.join(s, JoinRequest{Topics: []string{"a"}, Lookback: new(time.Hour)})
-			f.want(s, "2 joined(a replayed=1 recovered=true)")
+			f.join(s, JoinRequest{Topics: []string{"a"}, Lookback: new(2 * time.Second)})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Lookback: new(2*time.Second + 1)})
+			f.want(s, "2 joined(a replayed=1 recovered=true) joined(a replayed=0 recovered=false) resync(a history_gap)")
 		}},
 		"lookback_beyond_the_hubs_life_is_a_gap": {Options{}, func(_ *testing.T, f *fixture) {
 			f.pass(time.Second)

@@ -114,13 +114,18 @@ func TestLibrary(t *testing.T) {
 			last := w.publish("a")
 			<-time.After(time.Second)
 			c := w.library(t)
-			for _, ms := range []string{"2000", "2e3", "1500.5", "1e300"} { // the last is clamped to a minute
+			for _, ms := range []string{"2000", "2e3", "1500.5"} {
 				c.send(`{"type":"join","topics":["a"],"lookback_ms":%s}`, ms)
 				c.expectEvent(last)
 				if f := c.expect("$joined"); f.Payload.Replayed != 1 || !*f.Payload.Recovered {
 					t.Fatal(f.raw)
 				}
 			}
+			c.send(`{"type":"join","topics":["a"],"lookback_ms":1e300}`)
+			if f := c.expect("$joined"); f.Payload.Replayed != 0 || *f.Payload.Recovered {
+				t.Fatal(f.raw)
+			}
+			c.expect("$resync")
 			c.send(`{"type":"join","topics":["a"],"lookback_ms":0}`)
 			if f := c.expect("$joined"); f.Payload.Replayed != 0 {
 				t.Fatal(f.raw)
