@@ -112,7 +112,7 @@ func TestHarmless_added_column_is_seen_in_old_rows(t *testing.T) {
 func TestHarmless_column_names(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		words := strings.Fields(`id x t n o u l s p j c k e rn oj nj json old new most made ms bell whole plain logged before after watch_id mutation
-			all_too o_cut n_cut changed tg_op tg_argv tg_relid new_table rowcast_new rowcast_old slot xid op flags at data watch value size`)
+			all_too o_cut n_cut changed tg_op tg_argv tg_relid new_table rowcast_new rowcast_old xid op flags at data watch value size`)
 		odd := []string{`"NEW"`, `"a b"`, `"quo""te"`, `"per%cent"`, `"dol$lar"`, `"br{ace}"`, `"ü"`, `"back\slash"`, `"'"`, `"$1"`, `"%1$s"`}
 		columns := `"` + strings.Join(words, `" int, "`) + `" int, ` + strings.Join(odd, " int, ") + " int"
 		for _, options := range []string{"", ", exclude => '{at}'", ", level => 'statement'", ", level => 'statement', exclude => '{at}'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'"} {

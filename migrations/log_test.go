@@ -161,8 +161,8 @@ func TestGrants(t *testing.T) {
 			t.Errorf("grant_emit: %s", got)
 		}
 		d.admin.exec("SELECT rowcast.grant_daemon('daemon')")
-		want := "execute current_identity, execute log_bytes, execute new_epoch, execute retention_ms, execute rotate, execute state_of, " +
-			"select doorbell, select epoch, select log, select mark, select schema_version, select watch, select watches, update doorbell, usage rowcast"
+		want := "execute current_identity, execute log_bytes, execute new_epoch, execute retention_ms, execute rotate, execute state_of, execute turn, " +
+			"select doorbell, select epoch, select log, select log_id_seq, select mark, select schema_version, select watch, select watches, update doorbell, usage rowcast"
 		if got := granted("daemon"); got != want {
 			t.Errorf("grant_daemon: %s", got)
 		}
@@ -175,7 +175,7 @@ func TestGrants(t *testing.T) {
 		for _, sql := range []string{
 			"SELECT data FROM rowcast.log WHERE xid >= '3'::xid8", "SELECT * FROM rowcast.watches", "SELECT * FROM rowcast.watch", "SELECT * FROM rowcast.mark", "SELECT rowcast.retention_ms(), rowcast.current_identity()",
 			"SELECT setval('rowcast.doorbell', (extract(epoch FROM clock_timestamp()) * 1000)::bigint), pg_notify('rowcast', 'relay')", "SELECT pg_sequence_last_value('rowcast.doorbell')", "SELECT last_value FROM rowcast.doorbell",
-			"SELECT * FROM rowcast.new_epoch()", "SELECT rowcast.rotate(pg_current_snapshot())", "SELECT rowcast.rotate(pg_current_snapshot(), false)", "SELECT pg_current_xact_id()",
+			"SELECT * FROM rowcast.new_epoch()", "SELECT rowcast.rotate(pg_current_snapshot())", "SELECT rowcast.turn()", "SELECT pg_current_xact_id()",
 		} {
 			daemon.exec(sql)
 		}
@@ -204,7 +204,7 @@ func TestEpoch(t *testing.T) {
 		}
 
 		// Rows of xids that are still to come here.
-		d.admin.exec("INSERT INTO rowcast.log (xid, slot, watch, op, at) VALUES ('99999999', 0, 1, 'I', now()); INSERT INTO rowcast.mark VALUES (0, '99:99:', now()); DELETE FROM rowcast.epoch")
+		d.admin.exec("INSERT INTO rowcast.log (xid, watch, op, at) VALUES ('99999999', 1, 'I', now()); INSERT INTO rowcast.mark VALUES (0, '99:99:', now()); DELETE FROM rowcast.epoch")
 		if third := epoch(""); third == second {
 			t.Error("the same epoch again")
 		}
@@ -287,19 +287,66 @@ func (d *database) isCopy(t *testing.T, what string) {
 	d.logged(`I {"id":2}`)
 }
 
-// slotOf is the slot that is k after the one being written.
-func (d *database) slotOf(k int) string {
+// put logs n rows into the slot whose turn it is k turns from now.
+func (s session) put(k, n int) {
+	s.t.Helper()
+	s.exec("INSERT INTO rowcast.log (id, xid, watch, op, at, data) OVERRIDING SYSTEM VALUE"+
+		" SELECT (greatest(rowcast.turn(), 0) + $1) * 10000000000 + g, pg_current_xact_id(), 9, 'I', now(), '{}' FROM generate_series(1, $2::int) g", k, n)
+}
+
+// rotate rotates as if the last time was long ago.
+func (d *database) rotate(seen string) string {
 	d.admin.t.Helper()
-	return d.admin.text(fmt.Sprintf("SELECT ((rowcast.slot_of((extract(epoch FROM clock_timestamp()) * 1000)::bigint) + %d) %% 8)::text", k))
+	d.admin.exec("UPDATE rowcast.mark SET at = at - interval '31 days'")
+	return d.admin.text("SELECT rowcast.rotate('" + seen + "')")
+}
+
+func (d *database) snapshot() string {
+	d.admin.t.Helper()
+	return d.admin.text("SELECT pg_current_snapshot()::text")
+}
+
+// Each turn is written into a slot of its own, and stays for six more.
+func TestRotate_turns(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec("CREATE TABLE n (id int); SELECT rowcast.watch('n')")
+		state := func() string {
+			return d.admin.text(`SELECT rowcast.turn() || ':' || coalesce(string_agg(format(' %s in %s', data->>'id', tableoid::regclass), '' ORDER BY id), '') FROM rowcast.log`)
+		}
+		if got := state(); got != "-1:" {
+			t.Errorf("at the beginning: %s", got)
+		}
+		for turn := range 20 {
+			d.app.exec("INSERT INTO n VALUES ($1)", turn)
+			want := fmt.Sprintf("%d:", turn)
+			for i := max(0, turn-6); i <= turn; i++ {
+				want += fmt.Sprintf(" %d in rowcast.log_%d", i, i%8)
+			}
+			if got := state(); got != want {
+				t.Errorf("before rotation:\n%s, want\n%s", got, want)
+			}
+			if got := d.rotate(d.snapshot()); got != "rotated" {
+				t.Errorf("turn %d: %s", turn, got)
+			}
+			if got := d.admin.text("SELECT rowcast.rotate(pg_current_snapshot())"); got != "empty" {
+				t.Errorf("once more in turn %d: %s", turn+1, got)
+			}
+		}
+		d.admin.exec("UPDATE rowcast.mark SET at = now() + interval '1 day'") // or: the clock was set back
+		for range 2 {
+			if got := d.admin.text("SELECT rowcast.rotate(pg_current_snapshot())"); got != "empty" {
+				t.Errorf("a clock set back: %s", got)
+			}
+		}
+		d.admin.exec("UPDATE rowcast.mark SET at = at - interval '15 minutes'")
+		if got := d.admin.text("SELECT rowcast.rotate(pg_current_snapshot())"); got != "rotated" {
+			t.Errorf("a turn later: %s", got)
+		}
+	})
 }
 
 func TestRotate(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
-		rotate := func(seen string) string { return d.admin.text("SELECT rowcast.rotate('" + seen + "')") }
-		snapshot := func() string { return d.admin.text("SELECT pg_current_snapshot()::text") }
-		put := func(s session) {
-			s.exec("INSERT INTO rowcast.log (xid, slot, watch, op, at) VALUES (pg_current_xact_id(), " + d.slotOf(2) + ", 1, 'I', now())")
-		}
 		rows := func() string { return d.admin.text("SELECT count(*)::text FROM rowcast.log") }
 		want := func(what, got, want string) {
 			t.Helper()
@@ -307,64 +354,85 @@ func TestRotate(t *testing.T) {
 				t.Errorf("%s: %s, want %s", what, got, want)
 			}
 		}
+		turn := func(want string) {
+			t.Helper()
+			if got := d.admin.text("SELECT rowcast.turn()::text"); got != want {
+				t.Errorf("turn %s, want %s", got, want)
+			}
+		}
+		// Of the slot emptied last.
+		mark := func(of string) string {
+			t.Helper()
+			return d.admin.text("SELECT (" + of + ")::text FROM rowcast.mark ORDER BY at DESC LIMIT 1")
+		}
 
-		d.admin.exec("SELECT rowcast.configure('30 days')") // no new slot while the test runs
-		want("nothing there", rotate(snapshot()), "empty")
-		before := snapshot()
-		put(d.admin)
-		want("a row that was not seen", rotate(before), "late")
+		want("nothing there", d.rotate(d.snapshot()), "rotated")
+		turn("1")
+		before := d.snapshot()
+		d.admin.put(2, 1)
+		want("a row that was not seen", d.rotate(before), "late")
 		want("rows", rows(), "1")
 
-		// A transaction that outlives its slot: its lock says busy, then, once it has committed, late.
+		// A transaction that outlives its turn: its lock says busy, then, once it has committed, late.
 		old := d.session(t, "postgres")
 		old.exec("BEGIN")
-		put(old)
-		put(d.admin)
-		during := snapshot()
-		want("a writer in the slot", rotate(during), "busy")
+		old.put(2, 1)
+		d.admin.put(2, 1)
+		during := d.snapshot()
+		want("a writer in the slot", d.rotate(during), "busy")
 		old.exec("COMMIT")
-		want("it came after it was seen", rotate(during), "late")
+		want("it came after it was seen", d.rotate(during), "late")
 		want("rows", rows(), "3")
-		after := snapshot()
+		after := d.snapshot()
 		mx := d.admin.text("SELECT xid::text FROM rowcast.log ORDER BY xid DESC LIMIT 1")
-		want("all was seen", rotate(after), "rotated")
+		turn("1")
+		want("all was seen", d.rotate(after), "rotated")
+		turn("2")
 		want("rows", rows(), "0")
-		want("the mark sees the last row", d.admin.text("SELECT pg_visible_in_snapshot('"+mx+"', snapshot)::text FROM rowcast.mark"), "true")
-		want("the mark is just above it", d.admin.text("SELECT (pg_snapshot_xmax(snapshot)::text::bigint - "+mx+")::text FROM rowcast.mark"), "1")
-		want("once more", rotate(after), "empty")
+		want("the mark sees the last row", mark("pg_visible_in_snapshot('"+mx+"', snapshot)"), "true")
+		want("the mark is just above it", mark("pg_snapshot_xmax(snapshot)::text::bigint - "+mx), "1")
+
+		// The current slot is not touched, and the next one first emptied.
+		d.admin.put(0, 1)
+		d.admin.put(1, 1)
+		want("the next is not empty", d.rotate(d.snapshot()), "rotated")
+		turn("2")
+		want("rows", rows(), "1")
+		want("now it is", d.rotate(d.snapshot()), "rotated")
+		turn("3")
 
 		// A reader locks the slot: busy, and nobody queues.
-		put(d.admin)
 		old.exec("BEGIN; SELECT count(*) FROM rowcast.log")
-		want("a reader in the slot", rotate(snapshot()), "busy")
+		want("a reader in the slot", d.rotate(d.snapshot()), "busy")
 		old.exec("COMMIT")
 		// Two instances.
 		old.exec("BEGIN; SELECT pg_advisory_xact_lock(hashtext('rowcast'), 1)")
-		want("another instance", rotate(snapshot()), "busy")
+		want("another instance", d.rotate(d.snapshot()), "busy")
 		old.exec("COMMIT")
+		turn("3")
 
 		// The last row of a slot is of a transaction older than those before it.
 		old.exec("BEGIN")
 		oldXID := old.text("SELECT pg_current_xact_id()::text")
 		for range 3 {
-			put(d.admin)
+			d.admin.put(2, 1)
 		}
-		want("with an old one open", rotate(snapshot()), "rotated")
-		mark := d.admin.text("SELECT snapshot::text FROM rowcast.mark")
-		want("the open one is not in the mark", d.admin.text("SELECT pg_visible_in_snapshot('"+oldXID+"', snapshot)::text FROM rowcast.mark"), "false")
-		put(old)
+		want("with an old one open", d.rotate(d.snapshot()), "rotated")
+		first := mark("snapshot")
+		want("the open one is not in the mark", mark("pg_visible_in_snapshot('"+oldXID+"', snapshot)"), "false")
+		old.put(1, 1) // the same slot, the turn having moved
 		old.exec("COMMIT")
-		want("the old one alone", rotate(snapshot()), "rotated")
-		want("the mark did not step back", d.admin.text("SELECT (pg_snapshot_xmax(snapshot) = pg_snapshot_xmax('"+mark+"'))::text FROM rowcast.mark"), "true")
-		want("and has it now", d.admin.text("SELECT pg_visible_in_snapshot('"+oldXID+"', snapshot)::text FROM rowcast.mark"), "true")
+		want("the old one alone", d.rotate(d.snapshot()), "rotated")
+		want("the mark did not step back", mark("pg_snapshot_xmax(snapshot) = pg_snapshot_xmax('"+first+"')"), "true")
+		want("and has it now", mark("pg_visible_in_snapshot('"+oldXID+"', snapshot)"), "true")
 
 		// Rolled back rows leave pages, but no mark.
-		marks := d.admin.text("SELECT string_agg(snapshot::text, ' ') FROM rowcast.mark")
+		marks := mark("snapshot")
 		d.admin.exec("BEGIN")
-		put(d.admin)
+		d.admin.put(1, 1)
 		d.admin.exec("ROLLBACK")
-		want("rolled back rows", rotate(snapshot()), "rotated")
-		want("their mark", d.admin.text("SELECT string_agg(snapshot::text, ' ') FROM rowcast.mark"), marks)
+		want("rolled back rows", d.rotate(d.snapshot()), "rotated")
+		want("their mark", mark("snapshot"), marks)
 
 		d.admin.fails("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT rowcast.rotate(pg_current_snapshot())", "READ COMMITTED")
 		d.admin.exec("ROLLBACK")
@@ -374,25 +442,21 @@ func TestRotate(t *testing.T) {
 
 func TestRotate_by_size(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
-		fill := func(k int) {
-			d.admin.exec("INSERT INTO rowcast.log (xid, slot, watch, op, at, data) SELECT pg_current_xact_id(), " + d.slotOf(k) + ", 1, 'I', now(), '{}' FROM generate_series(1, 1000)")
+		rotate := func() string {
+			return d.admin.text("SELECT rowcast.rotate(pg_current_snapshot())") + d.admin.text("SELECT coalesce(string_agg(DISTINCT ' ' || tableoid::regclass, ''), '') FROM rowcast.log")
 		}
-		d.admin.exec("SELECT rowcast.configure('30 days')")
-		fill(0)
-		fill(7)
-		fill(5)
-		rotate := func(due string) string {
-			return d.admin.text("SELECT rowcast.rotate(pg_current_snapshot(), " + due + ")")
+		d.rotate(d.snapshot())
+		for _, k := range []int{0, 7, 5} { // in turn 1: slots 1, 0 and 6
+			d.admin.put(k, 1000)
 		}
-		if got := rotate("true") + rotate("false"); got != "emptyempty" {
+		if got := rotate(); got != "empty rowcast.log_0 rowcast.log_1 rowcast.log_6" {
 			t.Errorf("without a bound: %s", got)
 		}
-		d.admin.exec("SELECT rowcast.configure('30 days', 1000)")
-		if got := rotate("false") + " " + rotate("false") + " " + rotate("false"); got != "rotated rotated empty" {
-			t.Errorf("over the bound: %s", got)
-		}
-		if got := d.admin.text("SELECT string_agg(DISTINCT slot::text, ',') FROM rowcast.log"); got != d.slotOf(0) {
-			t.Errorf("left: slot %s, the one being written is %s", got, d.slotOf(0))
+		d.admin.exec("SELECT rowcast.configure('30 days', 200000)")
+		for _, want := range []string{"rotated rowcast.log_0 rowcast.log_1", "rotated rowcast.log_1", "rotated", "empty"} {
+			if got := rotate(); got != want {
+				t.Errorf("over the bound: %s, want %s", got, want)
+			}
 		}
 	})
 }
@@ -445,9 +509,12 @@ func TestRotate_is_seen_with_its_mark(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		d.admin.exec("SELECT rowcast.configure('30 days')")
-		put := "BEGIN; DELETE FROM rowcast.mark; INSERT INTO rowcast.log (xid, slot, watch, op, at) VALUES (pg_current_xact_id(), " + d.slotOf(2) + ", 9, 'I', now()); COMMIT"
-		d.admin.exec(put)
+		put := func() {
+			d.admin.exec("BEGIN; DELETE FROM rowcast.mark")
+			d.admin.put(2, 1)
+			d.admin.exec("COMMIT")
+		}
+		put()
 		failed := make(chan error, 1)
 		reader := d.session(t, "postgres")
 		go func() {
@@ -466,7 +533,7 @@ func TestRotate_is_seen_with_its_mark(t *testing.T) {
 		}()
 		for range 100 {
 			d.admin.until("rotated", "SELECT rowcast.rotate(pg_current_snapshot())")
-			d.admin.exec(put)
+			put()
 		}
 		cancel()
 		if err := <-failed; err != nil && !errors.Is(err, pgx.ErrNoRows) {

@@ -66,6 +66,7 @@ type sight struct {
 	found    int    // log rows
 	doorbell int64  // ms
 	clock    int64  // ms, the server's
+	turn     int64  // of the log
 	xmin     uint64 // of the new cursor
 }
 
@@ -78,6 +79,8 @@ type bell struct {
 	state    bellState
 	rings    []time.Time   // the last ones, at most tempo.wakeups
 	barrier  uint64        // settling ends when everything below is visible
+	seenTurn int64         // the log's turn as seen last
+	turn     int64         // as seen before the barrier: who comes after it writes to this one or a later
 	pace     time.Duration // between two polls while settling
 	empty    int           // polls in a row that found nothing
 	mine     int64         // the value this instance wrote last
@@ -139,6 +142,8 @@ func (b *bell) afterAsleep(now time.Time, s sight) order {
 		// Another's promise is over. Writers that saw it do not ring, and who
 		// made it may be dead: wait for them ourselves.
 		return order{settle: true}
+	case b.turn != b.seenTurn: // find out anew where to look
+		return order{settle: true}
 	case b.old(s):
 		return order{set: setNow}
 	}
@@ -156,6 +161,7 @@ func (b *bell) listen(now time.Time, s sight) {
 		b.empty = 0
 		b.owes = b.owes || b.silenced
 	}
+	b.seenTurn = s.turn
 	ahead := s.doorbell - s.clock
 	b.until = time.Time{}
 	if s.doorbell != b.mine && ahead > 0 && ahead <= maxPromise {
@@ -195,7 +201,7 @@ func (b *bell) done(now time.Time, o order, value int64, xid uint64) {
 		b.promised, b.silenced = now, true
 	}
 	if o.settle {
-		b.state, b.barrier, b.pace = settling, xid, b.step
+		b.state, b.barrier, b.turn, b.pace = settling, xid, b.seenTurn, b.step
 		b.followed = !b.until.IsZero()
 	}
 }
@@ -215,6 +221,21 @@ func (b *bell) next(now time.Time) time.Time {
 		at = b.until
 	}
 	return at
+}
+
+// turnAfter returns the turn of the log in which all that a cursor does not see
+// was written, unless the log has begun another by now; -1 if it may be several.
+//
+// A writer takes its xid, then a row's id, which has the turn. One that the
+// cursor does not see has its xid from after the barrier, if the cursor sees all
+// below, and so its ids from after the turn was seen. (A snapshot's xmax will not
+// do for a barrier: transactions above it may be old.) Nor can any of it have been
+// rotated away: the slot whose turn it is never is.
+func (b *bell) turnAfter(xmin uint64) int64 {
+	if b.barrier == 0 || xmin < b.barrier {
+		return -1
+	}
+	return b.turn
 }
 
 // wakes reports whether a notification is a reason to poll before next: while

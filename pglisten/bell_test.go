@@ -46,6 +46,12 @@ func TestBell(t *testing.T) {
 			{"barrier passed", 0, sight{clock: s + 702, doorbell: s + 700, xmin: 10}, order{}, asleep},
 			{"nobody's promise", 0, sight{clock: s, doorbell: s + 1001}, order{}, asleep},
 		}},
+		{"settles_anew_when_the_log_turns", []step{
+			{"barrier passed", 0, sight{clock: s, doorbell: s, xmin: 10}, order{}, asleep},
+			{"another turn", 0, sight{clock: s, doorbell: s, xmin: 12, turn: 1}, order{settle: true}, settling},
+			{"yet another", 0, sight{clock: s, doorbell: s, xmin: 12, turn: 2}, order{settle: true}, settling},
+			{"barrier passed", 0, sight{clock: s, doorbell: s, xmin: 12, turn: 2}, order{}, asleep},
+		}},
 		{"follows_another_while_settling", []step{
 			{"a promise", 0, sight{clock: s, doorbell: s + 400, xmin: 9}, order{}, settling},
 			{"over, and the barrier passed", 0, sight{clock: s + 401, doorbell: s + 400, xmin: 10}, order{settle: true}, settling},

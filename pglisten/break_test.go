@@ -97,7 +97,7 @@ func TestSource_standstill(t *testing.T) {
 	state(t, s, "asleep")
 
 	tx := begin(t, conn)
-	execute(t, tx, "LOCK TABLE rowcast.mark")
+	execute(t, tx, "LOCK TABLE rowcast.log")
 	locked := time.Now()
 	eventually(t, "the disconnect", func() bool { return !s.Stats().Connected })
 	if d := time.Since(locked); d > 3*time.Second {

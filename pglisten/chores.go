@@ -16,11 +16,10 @@ const (
 // chores is the second goroutine of Run: it looks after the watched tables and
 // rotates the log, so that the reader never waits for either.
 type chores struct {
-	s       *Source
-	aside   aside
-	seen    snapshot.Snapshot // the reader's cursor at …
-	seenAt  time.Time         // … this time
-	rotated time.Time         // a slot, by the monotonic clock
+	s      *Source
+	aside  aside
+	seen   snapshot.Snapshot // the reader's cursor at …
+	seenAt time.Time         // … this time
 }
 
 func newChores(s *Source) *chores {
@@ -68,9 +67,8 @@ func (c *chores) inspect(ctx context.Context) error {
 	return nil
 }
 
-// rotate empties a slot of the log that everything at least a minute ago had
-// been read of. A clock of the database that jumps must not empty one slot after
-// the other: one per slot's length, by our own clock.
+// rotate empties slots of the log, when it is time, of which everything had been
+// read at least a minute ago.
 func (c *chores) rotate(ctx context.Context, now time.Time) error {
 	if now.Sub(c.seenAt) < rotateInterval {
 		return nil
@@ -86,19 +84,13 @@ func (c *chores) rotate(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	var retention int64
-	if err := conn.QueryRow(ctx, "SELECT rowcast.retention_ms()").Scan(&retention); err != nil {
-		return fmt.Errorf("ask for retention: %w", err)
-	}
-	due := c.rotated.IsZero() || now.Sub(c.rotated) >= time.Duration(retention)*time.Millisecond/8
 	var outcome string
-	err = conn.QueryRow(ctx, "SELECT rowcast.rotate($1::text::pg_snapshot, $2)", seen.String(), due).Scan(&outcome)
+	err = conn.QueryRow(ctx, "SELECT rowcast.rotate($1::text::pg_snapshot)", seen.String()).Scan(&outcome)
 	if err != nil {
 		return fmt.Errorf("rotate: %w", err)
 	}
 	c.s.log.Debug("log rotation", "outcome", outcome)
 	if outcome == "rotated" {
-		c.rotated = now
 		c.s.stats.edit(func(s *Stats) { s.Rotated++ })
 	}
 	return nil

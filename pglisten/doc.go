@@ -33,8 +33,8 @@
 //	└────────┘                ┌───────────────────▶ └────────┘ promises again
 //	  ▲    │                  │  rings again             │     every 250 ms,
 //	  │    │ another's        │                          │     relays what it
-//	  │    │ promise is over  │     6 polls found        │     found
-//	  │    ▼                  │     nothing: set to now  │
+//	  │    │ promise is over, │     6 polls found        │     found
+//	  │    ▼ the log turned   │     nothing: set to now  │
 //	  │  ┌──────────┐ ────────┘                          │
 //	  └──│ settling │ ◀──────────────────────────────────┘
 //	     └──────────┘ ◀── connected: set to now
@@ -45,6 +45,13 @@
 // a snapshot shows everything below the barrier as over, no writer is left that
 // saw the promise and will commit without ringing. In mode Poll nobody rings:
 // the doorbell is kept negative.
+//
+// The barrier also says where to look. The eight slots of the log take turns, and
+// a row's id, which a writer takes when it owns its xid, says whose turn it was.
+// So whoever comes after the barrier writes to the slot that had its turn before
+// it, or, once the log has turned, to a later one. While the turn stays, a poll
+// looks into that slot alone. The poll that finds it gone looks again through all
+// of the log, and a sleeping reader settles anew.
 //
 // pglisten never imports rooms, bridge, config, net/http or a WebSocket.
 package pglisten

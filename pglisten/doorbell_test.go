@@ -18,7 +18,8 @@ import (
 const noBackstop = time.Hour
 
 // No wake-up is lost without a backstop poll: quiet and busy times, transactions
-// that stay open across the moments in which readers fall asleep.
+// that stay open across the moments in which readers fall asleep, and across
+// turns of the log.
 func TestDoorbell_loses_no_wakeup(t *testing.T) {
 	t.Parallel()
 	t.Logf("-seed=%d", *seed)
@@ -29,6 +30,7 @@ func TestDoorbell_loses_no_wakeup(t *testing.T) {
 		s, sink := run(t, Options{URL: url, PollInterval: noBackstop})
 		sources, sinks = append(sources, s), append(sinks, sink)
 	}
+	turner := newTurner(t, url)
 	ctx, cancel := context.WithTimeout(t.Context(), *long)
 	defer cancel()
 	var mu sync.Mutex
@@ -50,6 +52,11 @@ func TestDoorbell_loses_no_wakeup(t *testing.T) {
 				mu.Unlock()
 			}
 		})
+	}
+	rng := rand.New(rand.NewPCG(*seed, 99))
+	for ctx.Err() == nil {
+		pause(ctx, time.Duration(rng.Int64N(int64(time.Second))))
+		turner.turn(t)
 	}
 	writers.Wait()
 	var promises, wakeups uint64

@@ -18,14 +18,14 @@ const askState = `SELECT (SELECT e.epoch FROM rowcast.epoch e WHERE e.identity =
        (SELECT e.epoch FROM rowcast.epoch e),
        coalesce(pg_sequence_last_value('rowcast.doorbell'), 0),
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-       rowcast.retention_ms()`
+       rowcast.retention_ms(), rowcast.turn()`
 
 // begin brings sink up to date on a new connection: with a Reset at the start
 // and where the log is another one, else from the cursor held.
 func (r *reader) begin(ctx context.Context) error {
 	var epoch, stale *string
 	var h head
-	err := r.ask(ctx, askState, nil, &epoch, &stale, &h.doorbell, &h.clock, &h.keeps)
+	err := r.ask(ctx, askState, nil, &epoch, &stale, &h.doorbell, &h.clock, &h.keeps, &h.turn)
 	if err != nil {
 		return fmt.Errorf("read epoch: %w", schemaError(err))
 	}
@@ -35,7 +35,7 @@ func (r *reader) begin(ctx context.Context) error {
 		return err
 	}
 	r.exchange(fresh)
-	r.bell = bell{tempo: r.s.tempo, backstop: r.s.o.PollInterval}
+	r.bell = bell{tempo: r.s.tempo, backstop: r.s.o.PollInterval, seenTurn: h.turn, turn: -1}
 	if r.s.o.Mode == Poll {
 		r.bell.state = polling
 	}
@@ -162,7 +162,7 @@ func (r *reader) load(ctx context.Context, epoch string) error {
 		return err
 	}
 	var history []Change
-	b := &batch{r: r, cursor: snapshot.New(x0), take: func(_ context.Context, p Batch) error {
+	b := &batch{r: r, cursor: snapshot.New(x0), turn: -1, take: func(_ context.Context, p Batch) error {
 		history = append(history, p.Changes...)
 		return nil
 	}}

@@ -143,6 +143,7 @@ func TestSource_gap(t *testing.T) {
 	}
 	execute(t, tx, "INSERT INTO rowcast.mark SELECT 0, $1::text::pg_snapshot, now()", snapshot.New(xid+1, running...).String())
 	execute(t, tx, "TRUNCATE rowcast.log")
+	newTurner(t, url).turn(t)
 	commit(t, tx)
 	sink.until(t, "a second Reset", func() bool { return len(sink.resets) == 2 })
 	r := sink.resets[1]

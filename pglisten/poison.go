@@ -51,8 +51,8 @@ type listed struct {
 }
 
 func (b *batch) list(ctx context.Context, q querier) ([]listed, error) {
-	sql, args := choose(listQuiet, listRunning, b.cursor)
-	rows, err := q.Query(ctx, sql, append([]any{binaryResults}, args...)...)
+	sql, args := listLog.after(b.cursor)
+	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list log: %w", err)
 	}

@@ -65,7 +65,7 @@ func TestSource_unknown_watch(t *testing.T) {
 	url := pgtest.Database(t)
 	_, sink := run(t, Options{URL: url})
 	conn := pgtest.Connect(t, url)
-	execute(t, conn, `INSERT INTO rowcast.log (xid, slot, watch, op, at, data) VALUES (pg_current_xact_id(), 0, 99, 'I', now(), '{}')`)
+	execute(t, conn, `INSERT INTO rowcast.log (xid, watch, op, at, data) VALUES (pg_current_xact_id(), 99, 'I', now(), '{}')`)
 	execute(t, conn, insertMessage)
 	sink.until(t, "both", func() bool { return len(sink.changes()) == 2 })
 	if got := sink.all(); !errors.Is(got[0].Err, errUnknownWatch) || got[1].Err != nil {

@@ -31,9 +31,9 @@ func defaultSeed() uint64 {
 	return uint64(time.Now().UnixNano())
 }
 
-// Many writers, savepoints, rollbacks, a long-open transaction, three readers:
-// nothing lost, nothing twice, each row's changes in order, and every resume
-// cursor good for what follows it.
+// Many writers, savepoints, rollbacks, a long-open transaction, a log that takes
+// turns all the time, three readers: nothing lost, nothing twice, each row's
+// changes in order, and every resume cursor good for what follows it.
 func TestSource_randomized(t *testing.T) {
 	t.Parallel()
 	t.Logf("-seed=%d", *seed)
@@ -44,6 +44,7 @@ func TestSource_randomized(t *testing.T) {
 		s, sink := run(t, Options{URL: url})
 		sources, sinks = append(sources, s), append(sinks, sink)
 	}
+	turner := newTurner(t, url)
 	ctx, cancel := context.WithTimeout(t.Context(), *long)
 	defer cancel()
 	var writers sync.WaitGroup
@@ -58,10 +59,19 @@ func TestSource_randomized(t *testing.T) {
 			}
 		})
 	}
+	rng := rand.New(rand.NewPCG(*seed, 99))
+	for ctx.Err() == nil {
+		pause(ctx, time.Duration(rng.Int64N(int64(40*time.Millisecond))))
+		if rng.IntN(2) == 0 {
+			turner.turn(t)
+		} else {
+			turner.rotate(t, sources)
+		}
+	}
 	writers.Wait()
 
 	logged := map[int64]bool{}
-	rows, err := pgtest.Connect(t, url).Query(t.Context(), "SELECT id FROM rowcast.log")
+	rows, err := pgtest.Connect(t, url).Query(t.Context(), "SELECT id FROM rowcast.log UNION SELECT id FROM emptied")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,10 +84,52 @@ func TestSource_randomized(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkDelivery(t, fmt.Sprintf("reader %d", i), sinks[i].all(), logged)
+		if n := s.Stats().Gaps; n > 0 {
+			t.Errorf("reader %d: %d gaps", i, n)
+		}
 	}
-	t.Logf("%d changes; %+v", len(logged), sources[0].Stats())
+	t.Logf("%d changes; %+v; %d turns, %d slots emptied", len(logged), sources[0].Stats(), turner.turns, turner.emptied)
+	if turner.emptied == 0 {
+		t.Error("no slot was emptied: this run proved less than it should")
+	}
 	if !outOfOrder(sinks[0].all()) {
 		t.Error("no transaction committed out of id order: this run proved nothing")
+	}
+}
+
+// turner moves the log's turn on.
+type turner struct {
+	conn           *pgx.Conn
+	turns, emptied int
+}
+
+func newTurner(t testing.TB, url string) *turner {
+	t.Helper()
+	conn := pgtest.Connect(t, url)
+	execute(t, conn, "CREATE TABLE emptied (id bigint PRIMARY KEY)")
+	return &turner{conn: conn}
+}
+
+// turn begins the next turn, empty its slot or not.
+func (n *turner) turn(t testing.TB) {
+	t.Helper()
+	execute(t, n.conn, "SELECT setval('rowcast.log_id_seq', (greatest(rowcast.turn(), 0) + 1) * 10000000000)")
+	n.turns++
+}
+
+// rotate does it as the daemon does, of what all sources have read.
+func (n *turner) rotate(t testing.TB, sources []*Source) {
+	t.Helper()
+	seen := ask[string](t, n.conn, "SELECT pg_current_snapshot()::text")
+	for _, s := range sources {
+		if err := s.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	execute(t, n.conn, "INSERT INTO emptied SELECT id FROM rowcast.log ON CONFLICT DO NOTHING")
+	execute(t, n.conn, "UPDATE rowcast.mark SET at = at - interval '1 day'")
+	if ask[string](t, n.conn, "SELECT rowcast.rotate($1::text::pg_snapshot)", seen) == "rotated" {
+		n.emptied++
 	}
 }
 

@@ -107,7 +107,7 @@ func (r *reader) turn(ctx context.Context) error {
 		return nil // the doorbell was not seen this time
 	}
 	return r.obey(ctx, r.bell.after(time.Now(), sight{
-		rings: rings, found: found, doorbell: h.doorbell, clock: h.clock, xmin: r.cursor.Xmin(),
+		rings: rings, found: found, doorbell: h.doorbell, clock: h.clock, turn: h.turn, xmin: r.cursor.Xmin(),
 	}))
 }
 

@@ -34,6 +34,7 @@ type batch struct {
 
 	// resuming: whatever was rotated away must have been visible in cursor.
 	resuming bool
+	turn     int64 // all there is to read is of this turn, if the log has not gone on; -1: of any
 
 	head  head
 	found int   // changes handed on or at hand
@@ -44,13 +45,16 @@ type batch struct {
 
 // read hands on everything since the cursor and moves it.
 func (r *reader) read(ctx context.Context) (h head, found int, err error) {
-	b := &batch{r: r, cursor: r.cursor, skip: r.breaks, take: r.take, resuming: true}
+	b := &batch{r: r, cursor: r.cursor, skip: r.breaks, take: r.take, resuming: true, turn: r.bell.turnAfter(r.cursor.Xmin())}
 	if err := r.readInto(ctx, b); err != nil {
 		r.breaks = b.handed()
 		return head{}, 0, err
 	}
 	r.cursor, r.breaks = b.head.snapshot, nil
 	r.s.stats.at(r.epoch, r.cursor)
+	if b.turn >= 0 {
+		r.s.stats.narrow()
+	}
 	return b.head, b.found, nil
 }
 
@@ -69,11 +73,16 @@ func (r *reader) take(ctx context.Context, p Batch) error {
 func (r *reader) readInto(ctx context.Context, b *batch) error {
 	ctx, p := r.patience(ctx)
 	defer p.stop()
-	err := r.inSession(ctx, func(q querier) error { return b.stream(ctx, q, p) })
+	stream := func(q querier) error { return b.stream(ctx, q, p) }
+	err := r.inSession(ctx, stream)
+	if errors.Is(err, errTurned) {
+		b.turn = -1
+		err = r.inSession(ctx, stream)
+	}
 	if !unreadable(err) {
 		return p.explain(err)
 	}
-	b.skip, b.piece, b.bytes, b.last, b.found = b.handed(), nil, 0, 0, 0
+	b.skip, b.piece, b.bytes, b.last, b.found, b.turn = b.handed(), nil, 0, 0, 0, -1
 	return p.explain(r.inSession(ctx, func(q querier) error { return b.pick(ctx, q, p, err) }))
 }
 
@@ -93,8 +102,12 @@ func (r *reader) inSession(ctx context.Context, f func(querier) error) error {
 
 // stream runs the reading and hands on what it returns.
 func (b *batch) stream(ctx context.Context, q querier, p *patience) error {
-	sql, args := choose(readQuiet, readRunning, b.cursor)
-	rows, err := q.Query(ctx, sql, append([]any{binaryResults}, args...)...)
+	from := readLog
+	if b.turn >= 0 {
+		from = readSlot[b.turn%slots]
+	}
+	sql, args := from.after(b.cursor)
+	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
@@ -115,8 +128,6 @@ func (b *batch) stream(ctx context.Context, q querier, p *patience) error {
 	return b.finish(ctx, p)
 }
 
-var binaryResults = pgx.QueryResultFormats{pgx.BinaryFormatCode}
-
 // begin reads the head and looks whether anything is missing.
 func (b *batch) begin(rows pgx.Rows) error {
 	if !rows.Next() {
@@ -126,6 +137,9 @@ func (b *batch) begin(rows pgx.Rows) error {
 	if b.head, err = decodeHead(b.r.conn.TypeMap(), rows.RawValues()); err != nil {
 		return err
 	}
+	if b.turn >= 0 && b.turn != b.head.turn {
+		return errTurned
+	}
 	for _, m := range b.head.marks {
 		if b.resuming && !m.Within(b.cursor) {
 			return errGap
@@ -134,7 +148,10 @@ func (b *batch) begin(rows pgx.Rows) error {
 	return nil
 }
 
-var errNoHead = errors.New("no rows")
+var (
+	errNoHead = errors.New("no rows")
+	errTurned = errors.New("the log has begun another turn")
+)
 
 // add takes the next row. The last one is always held back: only the end of the
 // batch shows that it was the last.

@@ -193,8 +193,7 @@ func TestSource_refresh(t *testing.T) {
 	}
 }
 
-// A slot is emptied once per slot's length at most, and only of what had been
-// read a minute ago.
+// A slot is emptied only of what had been read a minute ago.
 func TestChores_rotate(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
@@ -203,8 +202,8 @@ func TestChores_rotate(t *testing.T) {
 	c := newChores(s)
 	defer c.aside.close(t.Context())
 	now := time.Now()
-	far := `INSERT INTO rowcast.log (xid, slot, watch, op, at, data)
-		SELECT pg_current_xact_id(), (rowcast.slot_of((extract(epoch FROM clock_timestamp()) * 1000)::bigint) + 2) % 8, 1, 'I', now(), '{}'`
+	far := `INSERT INTO rowcast.log (id, xid, watch, op, at, data) OVERRIDING SYSTEM VALUE
+		SELECT (greatest(rowcast.turn(), 0) + 2) * 10000000000 + 1, pg_current_xact_id(), 1, 'I', now(), '{}'`
 	turn := func(after time.Duration) (rotated uint64) {
 		t.Helper()
 		now = now.Add(after)
@@ -232,9 +231,10 @@ func TestChores_rotate(t *testing.T) {
 		turn(time.Minute)
 	}
 	if n := s.Stats().Rotated; n != 1 {
-		t.Errorf("rotated %d times within a slot's length", n)
+		t.Errorf("rotated %d times within a turn", n)
 	}
-	if n := turn(15 * time.Minute); n != 2 {
+	execute(t, conn, "UPDATE rowcast.mark SET at = at - interval '15 minutes'")
+	if n := turn(time.Minute); n != 2 {
 		t.Errorf("rotated %d times", n)
 	}
 	if s.Stats().Gaps != 0 || len(sink.all()) != 2 {

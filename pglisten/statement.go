@@ -6,15 +6,20 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"rowcast/internal/snapshot"
 )
 
 // A reading is one statement, so it has one snapshot. Its first row is the head:
-// that snapshot, the marks of what rotation emptied (those that may be above
-// the cursor), the doorbell and the server's clock. The log rows that are
-// visible now and were not visible in the cursor follow, ordered by id.
+// that snapshot, the marks of what rotation emptied, the doorbell, the server's
+// clock and the log's turn. The log rows that are visible now and were not
+// visible in the cursor follow, ordered by id.
+//
+// It looks through the whole log or, usually, through the one slot in which all
+// of them must be (see bell.turnAfter): to open eight indexes takes a reader who
+// was asleep as long as all the rest.
 //
 // READ COMMITTED matters: the executor's snapshot is taken after the locks, so a
 // TRUNCATE by rotate() that empties a slot before us is seen with its mark.
@@ -23,43 +28,64 @@ import (
 const (
 	headColumns = `NULL::bigint AS id, NULL::xid8, NULL::int, NULL::"char", NULL::smallint, NULL::timestamptz,
        NULL::text, NULL::json, NULL::json, NULL::text[], NULL::text, NULL::text[], NULL::bigint,
-       pg_current_snapshot()::text,
-       ARRAY(SELECT m.snapshot::text FROM rowcast.mark m WHERE pg_snapshot_xmax(m.snapshot) > $2::xid8),
-       pg_sequence_last_value('rowcast.doorbell'),
+       pg_current_snapshot()::text, %s, pg_sequence_last_value('rowcast.doorbell'),
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-       rowcast.retention_ms()`
+       rowcast.retention_ms(), rowcast.turn()`
 	rowColumns = `l.id, l.xid, l.watch, l.op, l.flags, l.at,
        l.mutation_id, l.data, l.old, l.changed, l.type, l.topics`
 	// bareColumns leave out whatever can be unreadable.
 	bareColumns = `l.id, l.xid, l.watch, l.op, l.flags, l.at,
        NULL::text, NULL::json, NULL::json, NULL::text[], NULL::text, NULL::text[]`
 
-	unseen = ` FROM rowcast.log l
- WHERE l.xid >= $1::xid8 AND l.xid < pg_snapshot_xmax(pg_current_snapshot())`
-	// unseenRunning adds the transactions that ran at the cursor; most cursors
-	// have none, and then a reading scans the index once instead of twice.
-	unseenRunning = ` FROM (SELECT * FROM rowcast.log WHERE xid >= $1::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())
-       UNION ALL SELECT * FROM rowcast.log WHERE xid = ANY ($3::xid8[])) l`
+	rest = `, count(*) OVER (PARTITION BY l.xid), NULL, NULL, NULL, NULL, NULL, NULL`
 
-	rest = `, count(*) OVER (PARTITION BY l.xid), NULL, NULL, NULL, NULL, NULL`
-	tail = ` ORDER BY id NULLS FIRST`
+	// In the slot whose turn it is, nothing is emptied.
+	allMarks = `ARRAY(SELECT m.snapshot::text FROM rowcast.mark m)`
+	noMarks  = `NULL::text[]`
 
-	readHead    = "SELECT " + headColumns + "\nUNION ALL\nSELECT "
-	readQuiet   = readHead + rowColumns + rest + unseen + tail
-	readRunning = readHead + rowColumns + rest + unseenRunning + tail
-	listQuiet   = readHead + bareColumns + rest + unseen + tail
-	listRunning = readHead + bareColumns + rest + unseenRunning + tail
+	since = `xid >= $1::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())`
 )
 
-// choose picks the statement that reads what is not visible in cursor, and its
-// arguments.
-func choose(quiet, running string, cursor snapshot.Snapshot) (sql string, args []any) {
-	args = []any{cursor.Xmax(), cursor.Xmin()}
-	if xip := cursor.InProgress(); len(xip) > 0 {
-		return running, append(args, xip)
-	}
-	return quiet, args
+// statement reads what is not visible in a cursor.
+type statement struct {
+	quiet   string
+	running string // for cursors at which transactions ran: it scans twice
 }
+
+func newStatement(columns, table, marks string) statement {
+	head := "SELECT " + fmt.Sprintf(headColumns, marks) + "\nUNION ALL\nSELECT " + columns + rest + " FROM "
+	const tail = " ORDER BY id NULLS FIRST"
+	return statement{
+		quiet: head + table + " l WHERE " + since + tail,
+		running: head + "(SELECT * FROM " + table + " WHERE " + since +
+			" UNION ALL SELECT * FROM " + table + " WHERE xid = ANY ($2::xid8[])) l" + tail,
+	}
+}
+
+// slots is how many partitions the log has.
+const slots = 8
+
+var (
+	readLog  = newStatement(rowColumns, "rowcast.log", allMarks)
+	listLog  = newStatement(bareColumns, "rowcast.log", allMarks)
+	readSlot = func() (each [slots]statement) {
+		for i := range each {
+			each[i] = newStatement(rowColumns, fmt.Sprintf("rowcast.log_%d", i), noMarks)
+		}
+		return each
+	}()
+)
+
+// after returns the statement's text for a cursor, and its arguments.
+func (s statement) after(cursor snapshot.Snapshot) (sql string, args []any) {
+	args = []any{binaryResults, cursor.Xmax()}
+	if xip := cursor.InProgress(); len(xip) > 0 {
+		return s.running, append(args, xip)
+	}
+	return s.quiet, args
+}
+
+var binaryResults = pgx.QueryResultFormats{pgx.BinaryFormatCode}
 
 // byID reads single rows again, when the whole reading failed on one of them.
 const byID = "SELECT " + rowColumns + ` FROM rowcast.log l
@@ -85,6 +111,7 @@ const (
 	colDoorbell
 	colClock
 	colRetention
+	colTurn
 )
 
 // The bits of a log row's flags.
@@ -100,6 +127,7 @@ type head struct {
 	doorbell int64 // ms; 0 when never set
 	clock    int64 // ms, the server's
 	keeps    int64 // ms, how long the log is kept
+	turn     int64 // of the log; -1 before its first row
 }
 
 // abandoned reports whether writers took the readers for gone and logged
@@ -112,7 +140,7 @@ func decodeHead(types *pgtype.Map, raw [][]byte) (head, error) {
 	if raw[colID] != nil {
 		return head{}, fmt.Errorf("decode head: a log row came first")
 	}
-	h := head{doorbell: int64Of(raw[colDoorbell]), clock: int64Of(raw[colClock]), keeps: int64Of(raw[colRetention])}
+	h := head{doorbell: int64Of(raw[colDoorbell]), clock: int64Of(raw[colClock]), keeps: int64Of(raw[colRetention]), turn: int64Of(raw[colTurn])}
 	var err error
 	if h.snapshot, err = snapshot.Parse(string(raw[colSnapshot])); err != nil {
 		return head{}, fmt.Errorf("decode head: %w", err)

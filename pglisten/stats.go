@@ -16,6 +16,7 @@ type Stats struct {
 
 	Connects uint64
 	Polls    uint64
+	Narrow   uint64 // polls that looked into one slot of the log only
 	Wakeups  uint64 // notifications by writers
 	Promises uint64 // doorbell set ahead, renewals included
 	Relays   uint64
@@ -98,6 +99,8 @@ func (s *statistics) obeyed(o order, state bellState) {
 		}
 	})
 }
+
+func (s *statistics) narrow() { s.edit(func(s *Stats) { s.Narrow++ }) }
 
 func (s *statistics) gap() { s.edit(func(s *Stats) { s.Gaps++ }) }
 

@@ -10,10 +10,10 @@
 REVOKE ALL ON SCHEMA rowcast FROM PUBLIC;
 
 CREATE TABLE rowcast.log (
-  -- CACHE 1, always: within one reading, the order of ids is the order of cause and effect.
+  -- The turn times 10^10, and a count. CACHE 1, always: within one reading, the order of ids is
+  -- the order of cause and effect.
   id          bigint GENERATED ALWAYS AS IDENTITY (CACHE 1),
   xid         xid8        NOT NULL,            -- the top-level transaction: what a reader's snapshot is asked about
-  slot        smallint    NOT NULL,            -- rowcast.slot_of(at): an eighth of the retention
   watch       int         NOT NULL,            -- rowcast.watch.id; 0 for emit()
   op          "char"      NOT NULL,            -- Insert Update Delete Truncate Emit, B: a bulk() marker
   flags       smallint    NOT NULL DEFAULT 0,  -- 1: data is cut, 2: old is cut (key and topic columns only)
@@ -24,7 +24,7 @@ CREATE TABLE rowcast.log (
   changed     text[],                          -- U with something cut: the columns that changed
   type        text,                            -- E
   topics      text[]                           -- E
-) PARTITION BY LIST (slot);
+) PARTITION BY LIST ((id OPERATOR(pg_catalog./) 10000000000 OPERATOR(pg_catalog.%) 8));
 
 -- Rows are read once and thrown away: compressing them would be the writer's time.
 ALTER TABLE rowcast.log ALTER COLUMN data SET STORAGE EXTERNAL, ALTER COLUMN old SET STORAGE EXTERNAL;
@@ -32,9 +32,10 @@ ALTER TABLE rowcast.log ALTER COLUMN data SET STORAGE EXTERNAL, ALTER COLUMN old
 -- The reader asks for the transactions that were not visible last time.
 CREATE INDEX log_xid ON rowcast.log (xid);
 
--- All eight are there from the beginning: no DDL at run time, and no writer
--- ever hears "no partition found". They are emptied by TRUNCATE alone, so
--- vacuuming them after inserts would be work for nothing.
+-- The slots, which take turns: turn 11 is written into slot 3. All eight are
+-- there from the beginning: no DDL at run time, and no writer ever hears "no
+-- partition found". They are emptied by TRUNCATE alone, so vacuuming them after
+-- inserts would be work for nothing.
 CREATE TABLE rowcast.log_0 PARTITION OF rowcast.log FOR VALUES IN (0) WITH (autovacuum_vacuum_insert_threshold = -1);
 CREATE TABLE rowcast.log_1 PARTITION OF rowcast.log FOR VALUES IN (1) WITH (autovacuum_vacuum_insert_threshold = -1);
 CREATE TABLE rowcast.log_2 PARTITION OF rowcast.log FOR VALUES IN (2) WITH (autovacuum_vacuum_insert_threshold = -1);
@@ -43,6 +44,13 @@ CREATE TABLE rowcast.log_4 PARTITION OF rowcast.log FOR VALUES IN (4) WITH (auto
 CREATE TABLE rowcast.log_5 PARTITION OF rowcast.log FOR VALUES IN (5) WITH (autovacuum_vacuum_insert_threshold = -1);
 CREATE TABLE rowcast.log_6 PARTITION OF rowcast.log FOR VALUES IN (6) WITH (autovacuum_vacuum_insert_threshold = -1);
 CREATE TABLE rowcast.log_7 PARTITION OF rowcast.log FOR VALUES IN (7) WITH (autovacuum_vacuum_insert_threshold = -1);
+
+-- Whose turn it is, or -1 before the first row. rowcast.rotate() moves the
+-- sequence on to the next. So a row's slot costs its writer nothing, and nobody
+-- whose transaction began after a turn was seen writes into an earlier one.
+CREATE FUNCTION rowcast.turn() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT COALESCE(pg_catalog.pg_sequence_last_value('rowcast.log_id_seq') OPERATOR(pg_catalog./) 10000000000, '-1'::pg_catalog.int8)
+$$;
 
 -- What was thrown away: everything the snapshot sees may be gone from the slot.
 CREATE TABLE rowcast.mark (
@@ -69,17 +77,12 @@ CREATE UNLOGGED TABLE rowcast.epoch (
 -- in REPEATABLE READ sees the newest promise, and no row is ever left to vacuum.
 CREATE SEQUENCE rowcast.doorbell MINVALUE -9223372036854775808;
 
--- The four functions below are plain SQL without a SET clause so that the
+-- The three functions below are plain SQL without a SET clause so that the
 -- planner puts their bodies in place of the call: they cost a trigger nothing.
 
 -- How long the log is kept; rowcast.configure() replaces it.
 CREATE FUNCTION rowcast.retention_ms() RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT 7200000::pg_catalog.int8 $$;
-
-CREATE FUNCTION rowcast.slot_of(ms bigint) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT (ms OPERATOR(pg_catalog./) (rowcast.retention_ms() OPERATOR(pg_catalog./) 8)
-             OPERATOR(pg_catalog.%) 8)::pg_catalog.int2
-$$;
 
 -- Nobody has looked for as long as the log is kept, or ever: writing on would
 -- only fill the disk. The daemon that comes back begins a new epoch.
@@ -98,9 +101,9 @@ $$;
 -- +goose Down
 DROP FUNCTION rowcast.must_ring(bigint, bigint);
 DROP FUNCTION rowcast.is_abandoned(bigint, bigint);
-DROP FUNCTION rowcast.slot_of(bigint);
 DROP FUNCTION rowcast.retention_ms();
 DROP SEQUENCE rowcast.doorbell;
 DROP TABLE rowcast.epoch;
 DROP TABLE rowcast.mark;
+DROP FUNCTION rowcast.turn();
 DROP TABLE rowcast.log;

@@ -154,7 +154,7 @@ END $$;
 -- What there is no telling in rows is told as one $resync of the watch. The
 -- parameters are those of log_statement.
 CREATE FUNCTION rowcast.resync_statement(watch_id int) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT format('INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id) SELECT $3, $4, %s, ''B'', $5, $6', watch_id)
+  SELECT format('INSERT INTO rowcast.log (xid, watch, op, at, mutation_id) SELECT $3, %s, ''B'', $4, $5', watch_id)
 $$;
 
 -- The slow path: a statement that logs what was written, built from the
@@ -162,7 +162,7 @@ $$;
 -- at statement level.
 --
 -- Parameters of the statement: $1 the old row, $2 the new one (row level),
--- $3 xid, $4 slot, $5 time, $6 mutation id. Its shape, from the inside out:
+-- $3 xid, $4 time, $5 mutation id. Its shape, from the inside out:
 --
 --   written   the rows: at row level as o and n, else as o1 n1 o2 n2 …
 --   tried     … and each as JSON, if it is small enough to try      (oj, nj)
@@ -245,8 +245,8 @@ BEGIN
   END IF;
 
   RETURN format(
-    'INSERT INTO rowcast.log (xid, slot, watch, op, flags, at, mutation_id, data, old, changed)'
-    ' SELECT $3, $4, %s, %L, k.o_cut OPERATOR(pg_catalog.+) k.n_cut, $5, $6, %s, k.changed FROM ('
+    'INSERT INTO rowcast.log (xid, watch, op, flags, at, mutation_id, data, old, changed)'
+    ' SELECT $3, %s, %L, k.o_cut OPERATOR(pg_catalog.+) k.n_cut, $4, $5, %s, k.changed FROM ('
       'SELECT p.rn, %s, %s, %s AS changed FROM (SELECT p.*, %s, %s FROM (%s) p OFFSET 0) p OFFSET 0) k'
     ' WHERE %s ORDER BY k.rn',
     watch_id, left(op, 1), CASE op WHEN 'DELETE' THEN 'k.o, NULL' ELSE 'k.n, k.o' END,
@@ -262,6 +262,7 @@ DECLARE
   ms       pg_catalog.int8 := pg_catalog.date_part('epoch', made) OPERATOR(pg_catalog.*) 1000;
   -- Read once, and before the log is written: this transaction has its xid by
   -- now, and a reader that falls asleep waits for the xids it may have missed.
+  -- (For the same reason the log row's id, with its turn, is to come after the xid.)
   bell     pg_catalog.int8 := pg_catalog.pg_sequence_last_value('rowcast.doorbell');
   watch_id pg_catalog.int4 := TG_ARGV[0];
   most     pg_catalog.int4 := TG_ARGV[1];
@@ -310,7 +311,7 @@ BEGIN
       too_old := rowcast.is_outdated(watch_id, TG_RELID, shape);
     END IF;
     IF too_old OR rowcast.is_huge(pg_catalog.pg_column_size(OLD)) OR rowcast.is_huge(pg_catalog.pg_column_size(NEW)) THEN
-      EXECUTE rowcast.resync_statement(watch_id) USING NULL, NULL, pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), made, mutation;
+      EXECUTE rowcast.resync_statement(watch_id) USING NULL, NULL, pg_catalog.pg_current_xact_id(), made, mutation;
     ELSE
       IF TG_ARGV[2] OPERATOR(pg_catalog.=) 'chosen'
          AND rowcast.is_small(pg_catalog.pg_column_size(OLD), most) IS NOT FALSE AND rowcast.is_small(pg_catalog.pg_column_size(NEW), most) IS NOT FALSE THEN
@@ -325,14 +326,14 @@ BEGIN
         END IF;
       END IF;
       IF NOT whole THEN
-        EXECUTE rowcast.log_statement(watch_id, TG_RELID, TG_OP, true) USING OLD, NEW, pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), made, mutation;
+        EXECUTE rowcast.log_statement(watch_id, TG_RELID, TG_OP, true) USING OLD, NEW, pg_catalog.pg_current_xact_id(), made, mutation;
       END IF;
     END IF;
   END IF;
 
   IF whole THEN
-    INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id, data, old)
-    VALUES (pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), watch_id, TG_OP::pg_catalog."char", made,
+    INSERT INTO rowcast.log (xid, watch, op, at, mutation_id, data, old)
+    VALUES (pg_catalog.pg_current_xact_id(), watch_id, TG_OP::pg_catalog."char", made,
             pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200), after, before);
   END IF;
 
@@ -388,8 +389,8 @@ BEGIN
       SELECT rowcast.if_small(t.json, most) AS json
         FROM (SELECT CASE WHEN rowcast.is_small(pg_catalog.pg_column_size(x.*), most) THEN pg_catalog.row_to_json(x.*) END AS json FROM rowcast_new x OFFSET 0) t
     ), l AS (
-      INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id, data)
-      SELECT pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), watch_id, 'I', made, mutation, n.json
+      INSERT INTO rowcast.log (xid, watch, op, at, mutation_id, data)
+      SELECT pg_catalog.pg_current_xact_id(), watch_id, 'I', made, mutation, n.json
         FROM n WHERE NOT EXISTS (SELECT FROM n WHERE n.json IS NULL)
     )
     SELECT pg_catalog.bool_and(n.json IS NOT NULL) IS NOT FALSE, pg_catalog.count(*) INTO whole, logged FROM n;
@@ -398,8 +399,8 @@ BEGIN
       SELECT rowcast.if_small(t.json, most) AS json
         FROM (SELECT CASE WHEN rowcast.is_small(pg_catalog.pg_column_size(x.*), most) THEN pg_catalog.row_to_json(x.*) END AS json FROM rowcast_old x OFFSET 0) t
     ), l AS (
-      INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id, data)
-      SELECT pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), watch_id, 'D', made, mutation, o.json
+      INSERT INTO rowcast.log (xid, watch, op, at, mutation_id, data)
+      SELECT pg_catalog.pg_current_xact_id(), watch_id, 'D', made, mutation, o.json
         FROM o WHERE NOT EXISTS (SELECT FROM o WHERE o.json IS NULL)
     )
     SELECT pg_catalog.bool_and(o.json IS NOT NULL) IS NOT FALSE, pg_catalog.count(*) INTO whole, logged FROM o;
@@ -417,8 +418,8 @@ BEGIN
              ON n.rn OPERATOR(pg_catalog.=) o.rn
        WHERE all_too OR (o.json::pg_catalog.text OPERATOR(pg_catalog.=) n.json::pg_catalog.text) IS NOT TRUE
     ), l AS (
-      INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id, data, old)
-      SELECT pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), watch_id, 'U', made, mutation, u.new, u.old
+      INSERT INTO rowcast.log (xid, watch, op, at, mutation_id, data, old)
+      SELECT pg_catalog.pg_current_xact_id(), watch_id, 'U', made, mutation, u.new, u.old
         FROM u WHERE NOT EXISTS (SELECT FROM u WHERE u.new IS NULL OR u.old IS NULL)
        ORDER BY u.rn
     )
@@ -432,7 +433,7 @@ BEGIN
       too_old := rowcast.is_outdated(watch_id, TG_RELID, shape);
     END IF;
     EXECUTE CASE WHEN too_old THEN rowcast.resync_statement(watch_id) ELSE rowcast.log_statement(watch_id, TG_RELID, TG_OP, false) END
-      USING NULL, NULL, pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), made, mutation;
+      USING NULL, NULL, pg_catalog.pg_current_xact_id(), made, mutation;
     GET DIAGNOSTICS logged = ROW_COUNT;
   END IF;
 
@@ -454,8 +455,8 @@ BEGIN
   IF rowcast.is_abandoned(bell, ms) THEN
     RETURN NULL;
   END IF;
-  INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id)
-  VALUES (pg_catalog.pg_current_xact_id(), rowcast.slot_of(ms), TG_ARGV[0]::pg_catalog.int4, 'T', made,
+  INSERT INTO rowcast.log (xid, watch, op, at, mutation_id)
+  VALUES (pg_catalog.pg_current_xact_id(), TG_ARGV[0]::pg_catalog.int4, 'T', made,
           pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200));
   IF rowcast.must_ring(bell, ms) THEN
     PERFORM pg_catalog.pg_notify('rowcast', '');

@@ -53,8 +53,8 @@ BEGIN
     END IF;
   END IF;
 
-  INSERT INTO rowcast.log AS l (xid, slot, watch, op, flags, at, mutation_id, data, type, topics)
-  VALUES (xid, rowcast.slot_of(ms), 0, 'E', cut, made,
+  INSERT INTO rowcast.log AS l (xid, watch, op, flags, at, mutation_id, data, type, topics)
+  VALUES (xid, 0, 'E', cut, made,
           pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200), data, type, topics)
   RETURNING l.id INTO number;
   IF rowcast.must_ring(bell, ms) THEN
@@ -89,8 +89,8 @@ BEGIN
   IF rowcast.is_abandoned(bell, ms) THEN
     RETURN;
   END IF;
-  INSERT INTO rowcast.log (xid, slot, watch, op, at, mutation_id)
-  VALUES (xid, rowcast.slot_of(ms), watch, 'B', made, pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200));
+  INSERT INTO rowcast.log (xid, watch, op, at, mutation_id)
+  VALUES (xid, watch, 'B', made, pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200));
   IF rowcast.must_ring(bell, ms) THEN
     PERFORM pg_catalog.pg_notify('rowcast', '');
   END IF;

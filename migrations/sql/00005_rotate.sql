@@ -64,26 +64,27 @@ CREATE FUNCTION rowcast.joined(a pg_snapshot, b pg_snapshot) RETURNS pg_snapshot
                         ORDER BY x) AS xip) s
 $$;
 
--- Empties the slot that will be needed next but one. seen is what the caller
--- had read a minute or more ago; what it does not see is never removed.
+-- Once in an eighth of the retention: empties the slot that comes after the next,
+-- and begins the next turn. (If the next slot is not empty, it empties that, and
+-- the turn goes on.) seen is what the caller had read a minute or more ago; what
+-- it does not see is never removed.
 --
---   rotated  a slot was emptied and its mark set
---   empty    nothing to do
+--   rotated  done
+--   empty    it is not time yet
 --   busy     another instance is at it, or somebody holds a lock: again later
---   late     the slot has a row not seen (a transaction outlived its slot): again later
+--   late     the slot has a row not seen (a transaction outlived its turn): again later
 --
--- Call it every minute; with due => false, which the caller passes while its own
--- monotonic clock says that the last slot was emptied less than a slot's length
--- ago, it acts only if the log is over log_bytes. (This server's clock may jump:
--- it chooses the slot, it does not say how often.)
+-- Call it every minute. While the log is over log_bytes, it acts at each call and
+-- empties the oldest slot that has anything.
 -- +goose StatementBegin
-CREATE FUNCTION rowcast.rotate(seen pg_snapshot, due boolean DEFAULT true) RETURNS text
+CREATE FUNCTION rowcast.rotate(seen pg_snapshot) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  writing int := rowcast.slot_of((date_part('epoch', clock_timestamp()) * 1000)::bigint);
+  turn    bigint;
+  next    bigint;
   crowded boolean;
-  part    regclass;
   far     int;
+  part    regclass;
   late    boolean;
   mx      xid8;
 BEGIN
@@ -103,22 +104,21 @@ BEGIN
    WHERE w.ended < clock_timestamp() - 2 * rowcast.retention_ms() * interval '1 ms'
      AND NOT EXISTS (SELECT FROM rowcast.log l WHERE l.watch = w.id);
 
+  UPDATE rowcast.mark SET at = clock_timestamp() WHERE at > clock_timestamp();  -- the clock was set back
   crowded := coalesce(rowcast.log_bytes() < (SELECT sum(pg_total_relation_size(i.inhrelid)) FROM pg_inherits i
                                               WHERE i.inhparent = 'rowcast.log'::regclass), false);
-  IF NOT due AND NOT crowded THEN
+  IF NOT crowded AND EXISTS (SELECT FROM rowcast.mark m WHERE clock_timestamp() - m.at < rowcast.retention_ms() / 8 * interval '1 ms') THEN
     RETURN 'empty';
   END IF;
 
-  -- The current slot and the next are never touched: writers come to them.
-  FOR i IN 2 .. CASE WHEN crowded THEN 7 ELSE 2 END LOOP
-    far := (writing + i) % 8;
+  turn := greatest(rowcast.turn(), 0);  -- after the lock: nobody else moves it
+  next := turn + (pg_relation_size(format('rowcast.log_%s', (turn + 1) % 8)) = 0)::int;
+  -- Writers are in the current slot, and as soon as the turn has moved in the next.
+  FOR i IN next - turn + 1 .. CASE WHEN crowded THEN 7 ELSE next - turn + 1 END LOOP
+    far := (turn + i) % 8;
     part := format('rowcast.log_%s', far);
     EXIT WHEN pg_relation_size(part) > 0;
-    part := NULL;
   END LOOP;
-  IF part IS NULL THEN
-    RETURN 'empty';
-  END IF;
 
   BEGIN
     -- NOWAIT: if this waited, writers and readers would queue behind it.
@@ -136,14 +136,15 @@ BEGIN
   END IF;
   EXECUTE format('SELECT xid FROM %s ORDER BY xid DESC LIMIT 1', part) INTO mx;  -- max(xid8) came with 15
   EXECUTE format('TRUNCATE %s', part);
-  IF mx IS NOT NULL THEN
-    INSERT INTO rowcast.mark AS m (slot, snapshot, at)
-    SELECT far, format('%s:%s:%s', coalesce(s.xip[1]::text::bigint, s.xmax), s.xmax, array_to_string(s.xip, ','))::pg_snapshot, clock_timestamp()
-      FROM (SELECT mx::text::bigint + 1 AS xmax,
-                   ARRAY(SELECT x FROM pg_snapshot_xip(seen) x WHERE x <= mx ORDER BY x) AS xip) s
-    -- Joined, not replaced: the slot's last row may be an old transaction's,
-    -- and the mark of what went before it lies higher.
-    ON CONFLICT (slot) DO UPDATE SET snapshot = rowcast.joined(m.snapshot, excluded.snapshot), at = excluded.at;
+  INSERT INTO rowcast.mark AS m (slot, snapshot, at)
+  SELECT far, format('%s:%s:%s', coalesce(s.xip[1]::text::bigint, s.xmax), s.xmax, array_to_string(s.xip, ','))::pg_snapshot, clock_timestamp()
+    FROM (SELECT coalesce(mx::text::bigint, 0) + 1 AS xmax,
+                 ARRAY(SELECT x FROM pg_snapshot_xip(seen) x WHERE x <= mx ORDER BY x) AS xip) s
+  -- Joined, not replaced: the slot's last row may be an old transaction's,
+  -- and the mark of what went before it lies higher.
+  ON CONFLICT (slot) DO UPDATE SET snapshot = rowcast.joined(m.snapshot, excluded.snapshot), at = excluded.at;
+  IF next > turn THEN
+    PERFORM setval('rowcast.log_id_seq', next * 10000000000);
   END IF;
   RETURN 'rotated';
 END $$;
@@ -166,15 +167,14 @@ BEGIN
   -- Constants in functions: the triggers' plans take their values in.
   EXECUTE format(constant, 'retention_ms', format(' SELECT %s::pg_catalog.int8 ', ms));
   EXECUTE format(constant, 'log_bytes', format(' SELECT %s::pg_catalog.int8 ', coalesce(log_bytes::text, 'NULL')));
-  -- A plan is made anew when a function it names changes; what it names are these.
-  ALTER FUNCTION rowcast.slot_of(bigint) PARALLEL SAFE;
+  -- A plan is made anew when a function it names changes; what it names is this.
   ALTER FUNCTION rowcast.is_abandoned(bigint, bigint) PARALLEL SAFE;
 END $$;
 -- +goose StatementEnd
 
 -- +goose Down
 DROP FUNCTION rowcast.configure(interval, bigint);
-DROP FUNCTION rowcast.rotate(pg_snapshot, boolean);
+DROP FUNCTION rowcast.rotate(pg_snapshot);
 DROP FUNCTION rowcast.joined(pg_snapshot, pg_snapshot);
 DROP FUNCTION rowcast.log_bytes();
 DROP FUNCTION rowcast.new_epoch(text);

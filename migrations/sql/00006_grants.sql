@@ -11,8 +11,9 @@ BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA rowcast TO %s', role);
   EXECUTE format('GRANT SELECT ON rowcast.log, rowcast.watch, rowcast.watches, rowcast.mark, rowcast.epoch, rowcast.schema_version TO %s', role);
   EXECUTE format('GRANT SELECT, UPDATE ON SEQUENCE rowcast.doorbell TO %s', role);
-  EXECUTE format('GRANT EXECUTE ON FUNCTION rowcast.rotate(pg_snapshot, boolean), rowcast.new_epoch(text), rowcast.current_identity(),'
-                 ' rowcast.retention_ms(), rowcast.log_bytes(), rowcast.state_of(int) TO %s', role);
+  EXECUTE format('GRANT SELECT ON SEQUENCE rowcast.log_id_seq TO %s', role);
+  EXECUTE format('GRANT EXECUTE ON FUNCTION rowcast.rotate(pg_snapshot), rowcast.new_epoch(text), rowcast.current_identity(),'
+                 ' rowcast.turn(), rowcast.retention_ms(), rowcast.log_bytes(), rowcast.state_of(int) TO %s', role);
 END $$;
 -- +goose StatementEnd
 
