@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"runtime"
 	"sync"
 
 	"rowcast/pglisten"
@@ -39,6 +40,7 @@ func (s *sink) Reset(_ context.Context, r pglisten.Reset) error {
 // Take implements pglisten.Sink.
 func (s *sink) Take(_ context.Context, b pglisten.Batch) error {
 	s.hub.Publish(s.translator.batch(b))
+	runtime.Gosched() // the writers that were woken first: the source has no haste
 	return nil
 }
 
