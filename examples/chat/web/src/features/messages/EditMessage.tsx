@@ -7,8 +7,8 @@ export function EditMessage({ message, onDone }: { message: ShownMessage; onDone
 
   function save(event: SubmitEvent) {
     event.preventDefault()
-    if (content.trim() && content !== message.content) edit(content)
-    onDone()
+    if (content.trim() && content !== message.content) edit(content, onDone)
+    else onDone()
   }
 
   function cancel(event: KeyboardEvent) {

@@ -1,4 +1,4 @@
-import { type QueryClient, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { notifyManager, type QueryClient, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Message } from '../../rowcast'
 import { now } from '../../shared/now'
 import { useUser } from '../../user'
@@ -35,6 +35,7 @@ interface Write {
   /** … and with its answer, or with its refusal. */
   confirmed(page: Page, row: Message | undefined): Page
   refused(page: Page): Page
+  onShown?(): void
   onRefused?(): void
 }
 
@@ -55,6 +56,7 @@ function useWrite(topicId: string) {
     onMutate: async write => {
       await queryClient.cancelQueries({ queryKey })
       edit(write.optimistic)
+      if (write.onShown) notifyManager.schedule(write.onShown) // after those who show the list
     },
     onSuccess: (row, write) => {
       edit(page => write.confirmed(page, row))
@@ -113,9 +115,10 @@ export function useEditMessage(message: ShownMessage) {
     messages: page.messages.map(m => (m.id === row.id ? row : m)),
   })
 
-  return (content: string) => {
+  return (content: string, onShown: () => void) => {
     const mutationId = client.newMutationId()
     write.mutate({
+      onShown,
       optimistic: page => replace(page, { ...message, content, pending: true }),
       send: () => api.patch<Message>(`/messages/${message.id}`, { content }, mutationId),
       confirmed: (page, row) => (row ? replace(page, row) : page),
