@@ -5,7 +5,7 @@ import { join } from 'node:path'
 /** Installs a package as a stranger would get it: packed, not linked. */
 export function installPackage(name: string, source: string, modules: string): void {
   const npm = (...args: string[]): void => {
-    execFileSync('npm', args, { cwd: source, stdio: ['ignore', 'ignore', 'inherit'] })
+    execFileSync('npm', args, { cwd: source, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' }) // an error shows it
   }
   const folder = mkdtempSync(join(modules, `.${name}-`))
   if (!existsSync(join(source, 'node_modules'))) npm('ci', '--no-audit', '--no-fund')

@@ -56,46 +56,33 @@ export class Site {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost')
-    const [, first = '', fixture = '', ...rest] = pathname.split('/')
-    if (first === 'api') {
-      await this.answerAPI(request, response, fixture, rest)
-    } else if (fixture.endsWith('.js')) {
-      const text = await bundle(fixture.slice(0, -'.js'.length), first as Build)
+    const [, folder, name = ''] = pathname.split('/')
+    if (folder === 'messages') {
+      response.setHeader('Content-Type', 'application/json').end(JSON.stringify(await this.messages(request, name)))
+    } else if (name.endsWith('.js')) {
+      const text = await bundle(name.slice(0, -'.js'.length), folder as Build)
       response.setHeader('Content-Type', 'text/javascript').end(text)
     } else {
-      response.setHeader('Content-Type', 'text/html').end(shell(fixture))
+      response.setHeader('Content-Type', 'text/html').end(shell(name))
     }
   }
 
-  private async answerAPI(
-    request: IncomingMessage,
-    response: ServerResponse,
-    table: string,
-    rest: string[],
-  ): Promise<void> {
+  /** The messages of a topic as they were when the request came, which is what makes a slow API stale. */
+  private async messages(request: IncomingMessage, topic: string): Promise<unknown[]> {
     const client = String(request.headers['x-client'])
     this.asked.set(client, this.requests(client) + 1)
     this.open++
     try {
-      const rows = await this.read(table, rest)
+      const { sql } = this.database
+      const rows = await sql`SELECT id, topic_id, author, content FROM messages WHERE topic_id = ${topic} ORDER BY id`
       await delay(this.delayMs)
       if (this.gate) {
         this.held++
         await this.gate
       }
-      response.setHeader('Content-Type', 'application/json').end(JSON.stringify(rows))
+      return rows
     } finally {
       this.open--
-    }
-  }
-
-  private read(table: string, [id]: string[]): Promise<unknown[]> {
-    const { sql } = this.database
-    switch (table) {
-      case 'messages':
-        return sql`SELECT id, topic_id, author, content FROM messages WHERE topic_id = ${id} ORDER BY id`
-      default:
-        throw new Error(`no ${table} here`)
     }
   }
 }

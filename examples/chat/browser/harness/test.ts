@@ -30,7 +30,6 @@ export const test = plain.extend<OfRun & OfTest>({
     // biome-ignore lint/correctness/noEmptyPattern: vitest reads which fixtures are wanted from the pattern
     async ({}, use) => {
       const demo = await Demo.start()
-      await demo.ripe()
       await use(demo)
       await demo.end()
     },
@@ -46,11 +45,12 @@ export const test = plain.extend<OfRun & OfTest>({
     { scope: 'worker' },
   ],
   // After site: a page leaves before what it asks is gone.
-  visitor: async ({ browser, site: _, task }, use) => {
+  visitor: async ({ browser, demo, site: _, task }, use) => {
+    await demo.settled()
     const visitors = new Visitors(browser)
     await use(options => visitors.add(options))
-    if (task.result?.state === 'fail' || visitors.errors.length > 0)
-      console.log(`${task.name}: pictures in ${await visitors.photograph()}`)
+    const failed = task.result?.state === 'fail' || visitors.errors.length > 0
+    if (failed) console.log(`${task.name}: pictures in ${await visitors.photograph()}`)
     await visitors.leave()
     if (visitors.errors.length > 0) throw new Error(`errors on the page:\n${visitors.errors.join('\n')}`)
   },
@@ -62,8 +62,8 @@ export const test = plain.extend<OfRun & OfTest>({
     await use(site)
     await site.close()
   },
-  topic: async ({ demo, task }, use) => {
-    const [row] = await demo.sql<{ id: string }>`INSERT INTO topics (title) VALUES (${task.name}) RETURNING id`
+  topic: async ({ demo }, use) => {
+    const [row] = await demo.sql<{ id: string }>`INSERT INTO topics (title) VALUES ('of a test') RETURNING id`
     if (!row) throw new Error('no topic')
     await use(row.id)
   },
