@@ -1,34 +1,34 @@
-import { createListeners, keep } from './listeners.js'
+import { createListeners, guard, memory } from './listeners.js'
 import { settings as withDefaults } from './settings.js'
 import { createSocket, type Socket } from './socket.js'
 import { createTopics, type Topics } from './topics.js'
 import type { AnyEvents, Client, ClientOptions, EventMap, Listener } from './types.js'
 
-/** So many of the client's own mutations are known again. */
+/** So many of the client's own mutations are known again at least. */
 const OWN_MUTATIONS = 1000
 
 /** Makes a client. It connects when somebody subscribes, and touches nothing global before. */
 export function createClient<E extends EventMap = AnyEvents>(options: ClientOptions = {}): Client<E> {
   const settings = withDefaults(options)
-  const { schema, lingerMs, random, warn, development } = settings
-  const own = new Set<string>()
+  const { schema, lingerMs, random, warn } = settings
+  const own = memory(OWN_MUTATIONS)
   const callbacks = new Set<() => void>()
   let badFrames = 0
-  let linger: ReturnType<typeof setTimeout> | undefined
+  let users = 0 // subscriptions, and those that ended less than `lingerMs` ago
 
   const isOwn = ({ mutation_id }: { mutation_id?: string }) => mutation_id !== undefined && own.has(mutation_id)
   const listeners = createListeners(settings, isOwn)
   const change = () => {
-    for (const callback of [...callbacks]) listeners.guard(callback)
+    for (const callback of [...callbacks]) if (callbacks.has(callback)) guard(callback)
   }
 
   const socket: Socket = createSocket(settings, {
     change,
     welcome(frame) {
-      if (development && schema && frame.schema && frame.schema !== schema) {
+      if (schema && frame.schema && frame.schema !== schema) {
         warn('the types are not those of the tables: run `rowcast types`')
       }
-      topics.welcome(frame.maxTopics)
+      topics.welcome()
     },
     frame(frame, data) {
       switch (frame.kind) {
@@ -38,7 +38,7 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
         case '$joined':
           return topics.answered(frame)
         case '$error':
-          warn(`the server reports ${frame.error.code}`, frame.error.message)
+          warn('the server reports an error', frame.error)
           return topics.answered(frame)
         case '$left':
           if (frame.error.code) topics.revoked(frame.topics, frame.error.code) // else it answers our leave
@@ -60,26 +60,21 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
     change,
     send: socket.send,
     joined: listeners.joined,
-    resync: ({ topics, reason, spreadMs }) => listeners.resync({ topics, reason, spreadMs }),
+    resync: listeners.resync,
   })
 
   return {
     subscribe(names, listener = {}) {
       const mine = new Set(names)
-      clearTimeout(linger)
       const remove = listeners.add(mine, listener as unknown as Listener, topics.isJoined)
       topics.acquire(mine)
+      users++
       socket.start()
-      let over = false
       return () => {
-        if (over) return
-        over = true
-        remove()
-        topics.release(mine)
-        if (listeners.size) return
-        linger = setTimeout(() => {
-          topics.clear()
-          socket.stop('connecting')
+        if (!remove()) return
+        setTimeout(() => {
+          topics.release(mine)
+          if (!--users) socket.stop('connecting')
         }, lingerMs)
       }
     },
@@ -103,16 +98,16 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
       }
     },
     newMutationId() {
-      const id = [random(), random()].map(n => n.toString(36).slice(2)).join('')
-      keep(own, id, OWN_MUTATIONS)
+      const id = random().toString(36).slice(2) + random().toString(36).slice(2)
+      own.add(id)
       return id
     },
     isOwn,
     retry() {
-      if (listeners.size) socket.revive()
+      if (users) socket.revive()
     },
     authChanged() {
-      if (!listeners.size) return
+      if (!users) return
       socket.stop('connecting')
       socket.revive()
     },

@@ -29,8 +29,7 @@ export interface Denial {
 /** What a client sends. */
 export type Request =
   | { type: 'auth'; token: string }
-  | { type: 'join'; ref: number; topics: string[]; since: string }
-  | { type: 'join'; ref: number; topics: string[]; lookback_ms: number }
+  | { type: 'join'; ref: number; topics: string[]; since?: string; lookback_ms?: number }
   | { type: 'leave'; topics: string[] }
   | { type: 'ping' }
 
@@ -41,7 +40,7 @@ interface ControlFields {
   ref?: number
   topics: string[]
   cursor?: string
-  denied: Record<string, Denial>
+  denied: ReadonlyMap<string, Denial>
   recovered: boolean
   error: Denial
   reason: string
@@ -49,21 +48,19 @@ interface ControlFields {
   reconnect: boolean
   retryAfterMs?: number
   heartbeatMs?: number
-  maxTopics?: number
   schema?: string
 }
 
 type ControlOf<K extends string, F extends keyof ControlFields = never> = { kind: K } & Pick<ControlFields, F>
 
-export type Welcome = ControlOf<'$welcome', 'heartbeatMs' | 'maxTopics' | 'schema'>
-export type Joined = ControlOf<'$joined', 'ref' | 'topics' | 'denied' | 'recovered' | 'cursor'>
-export type Failed = ControlOf<'$error', 'ref' | 'error'>
+export type Welcome = ControlOf<'$welcome', 'heartbeatMs' | 'schema'>
+/** Of a join. An `$error` is read as a `$joined` that joined nothing. */
+export type Answer = ControlOf<'$joined' | '$error', 'ref' | 'topics' | 'denied' | 'recovered' | 'cursor' | 'error'>
 
 /** Other kinds come, too: a client that ignores them keeps working. */
 export type Control =
   | Welcome
-  | Joined
-  | Failed
+  | Answer
   | ControlOf<'$left', 'topics' | 'error'>
   | ControlOf<'$ping', 'cursor'>
   | ControlOf<'$resync', 'topics' | 'reason' | 'spreadMs'>
@@ -101,7 +98,7 @@ export function decode(data: unknown): Frame | undefined {
     ref: number(frame.ref),
     topics: texts(p.topics),
     cursor: text(p.cursor),
-    denied: Object.fromEntries(Object.entries(fields(p.denied) ?? {}).map(([topic, why]) => [topic, denial(why)])),
+    denied: new Map(Object.entries(fields(p.denied) ?? {}).map(([topic, why]) => [topic, denial(why)])),
     recovered: p.recovered !== false,
     error: denial(p),
     reason: text(p.reason) ?? '',
@@ -109,16 +106,16 @@ export function decode(data: unknown): Frame | undefined {
     reconnect: p.reconnect !== false,
     retryAfterMs: number(p.retry_after_ms),
     heartbeatMs: number(p.heartbeat_ms),
-    maxTopics: number(fields(p.limits)?.topics),
     schema: text(p.schema),
   }
   return control as Control
 }
 
-/** Whether `topic` is meant by `pattern`, in which `*` stands for any text. */
-export function matches(pattern: string, topic: string): boolean {
-  const parts = pattern.split('*').map(part => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`, 's').test(topic)
+/** Tells whether a topic is meant by one of the patterns, in which `*` stands for any text. */
+export function matcher(patterns: readonly string[]): (topic: string) => boolean {
+  const sources = patterns.map(pattern => pattern.replace(/\W/g, c => (c === '*' ? '.*' : `\\${c}`)))
+  const all = new RegExp(`^(${sources.join('|')})$`, 's')
+  return topic => all.test(topic)
 }
 
 /** Of a close code: come back with back-off, come back with a fresh token, or never. */

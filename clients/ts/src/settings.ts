@@ -7,7 +7,6 @@ export interface Settings extends ClientOptions {
   lingerMs: number
   backoff: Required<BackoffOptions>
   warn(message: string, detail?: unknown): void
-  development: boolean
   random(): number
   now(): number
 }
@@ -23,17 +22,33 @@ export function inDevelopment(): boolean {
   }
 }
 
+/**
+ * Measures how long something took: what is missed for too short a time is lost. Of the browser's two clocks one may
+ * be set back and the other stops while the computer sleeps, so this one goes on with whichever goes on.
+ */
+function clock(): () => number {
+  let offset = 0
+  return () => {
+    const ticks = performance.now()
+    offset = Math.max(offset, Date.now() - ticks)
+    return Math.round(ticks + offset)
+  }
+}
+
+/** An option that is undefined is one that was not given. */
+function given<T extends object>(options = {} as T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
+}
+
 export function settings(options: ClientOptions): Settings {
-  const { development = inDevelopment(), backoff, ...rest } = options
   return {
     url: '/ws',
     lookbackMs: 2000,
     lingerMs: 250,
-    warn: (message, detail = '') => development && console.warn(`rowcast: ${message}`, detail),
+    warn: (message, detail = '') => inDevelopment() && console.warn(`rowcast: ${message}`, detail),
     random: Math.random,
-    now: Date.now,
-    ...rest,
-    development,
+    now: clock(),
+    ...given(options),
     backoff: {
       baseMs: 1000,
       factor: 2,
@@ -42,7 +57,7 @@ export function settings(options: ClientOptions): Settings {
       jitter: 0.25,
       probeMs: [30_000, 60_000],
       stableMs: 5000,
-      ...backoff,
+      ...given(options.backoff),
     },
   }
 }

@@ -43,7 +43,8 @@ export interface Socket {
 /** One try, and the connection it becomes. Whatever comes from another one than the current is ignored. */
 interface Attempt {
   ws?: WebSocketLike
-  welcomedAt?: number
+  /** When it has lived long enough to be called good. */
+  goodAt: number
   /** `$bye`: come back after so long, or (null) never. */
   bye?: number | null
 }
@@ -70,7 +71,7 @@ export function createSocket(settings: Settings, owner: SocketOwner): Socket {
   }
 
   async function open() {
-    const attempt: Attempt = {}
+    const attempt: Attempt = { goodAt: Infinity }
     current = attempt
     nextRetryAt = null
     after(CONNECT_MS, () => lose(attempt))
@@ -95,7 +96,7 @@ export function createSocket(settings: Settings, owner: SocketOwner): Socket {
 
   function receive(attempt: Attempt, data: unknown) {
     if (current !== attempt) return
-    const welcomed = attempt.welcomedAt !== undefined
+    const welcomed = state === 'connected'
     if (welcomed) watch()
     const frame = decode(data)
     switch (frame?.kind) {
@@ -103,7 +104,7 @@ export function createSocket(settings: Settings, owner: SocketOwner): Socket {
         return owner.bad(data)
       case '$welcome':
         if (welcomed) return
-        attempt.welcomedAt = now()
+        attempt.goodAt = now() + b.stableMs
         heartbeatMs = frame.heartbeatMs ?? HEARTBEAT_MS
         state = 'connected'
         watch()
@@ -138,7 +139,7 @@ export function createSocket(settings: Settings, owner: SocketOwner): Socket {
 
   function lose(attempt: Attempt, code = 1006) {
     if (current !== attempt) return
-    if (attempt.welcomedAt !== undefined && now() - attempt.welcomedAt >= b.stableMs) {
+    if (now() >= attempt.goodAt) {
       failures = 0
       askedAgain = false
     }
@@ -167,7 +168,7 @@ export function createSocket(settings: Settings, owner: SocketOwner): Socket {
     clearTimeout(timer)
     nextRetryAt = null
     if (delay !== undefined) {
-      nextRetryAt = now() + delay
+      nextRetryAt = Date.now() + delay
       after(delay, () => {
         open()
         owner.change()

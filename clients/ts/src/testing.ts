@@ -13,6 +13,8 @@ export interface FakeServerOptions {
   heartbeatMs?: number
   /** More topics than these are denied. */
   maxTopics?: number
+  /** A lookback further than this is answered `recovered: false`. Default 60,000. */
+  lookbackMs?: number
   schema?: string
   /** Demands tokens, and says which ones are good. */
   token?: (token: string) => boolean
@@ -68,7 +70,7 @@ export interface FakeServer<E extends EventMap = AnyEvents> {
 }
 
 export function fakeServer<E extends EventMap = AnyEvents>(options: FakeServerOptions = {}): FakeServer<E> {
-  const { heartbeatMs = 25_000, maxTopics = 100, schema, token, deny, now = Date.now } = options
+  const { heartbeatMs = 25_000, maxTopics = 100, lookbackMs = 60_000, schema, token, deny, now = Date.now } = options
   const later = options.later ?? queueMicrotask
   const requests: FakeRequest[] = []
   const open = new Set<Connection>()
@@ -92,6 +94,8 @@ export function fakeServer<E extends EventMap = AnyEvents>(options: FakeServerOp
     readonly told = new Set<string>() // of these it knows that it joined them
     readonly #up = {}
     readonly #down = {}
+    readonly #desk = {}
+    #held: RowcastEvent[] | undefined // while a join is open: live events come after its answer
     #welcomed = false
 
     constructor(_url: string, protocols?: string | string[]) {
@@ -131,6 +135,12 @@ export function fakeServer<E extends EventMap = AnyEvents>(options: FakeServerOp
       this.transmit(JSON.stringify({ type, ref, payload }))
     }
 
+    event(event: RowcastEvent) {
+      if (!event.topics.some(topic => this.topics.has(topic))) return
+      if (this.#held) this.#held.push(event)
+      else this.transmit(JSON.stringify(event))
+    }
+
     transmit(data: string, then?: () => void) {
       later(() => {
         if (this.readyState !== 1) return
@@ -165,7 +175,7 @@ export function fakeServer<E extends EventMap = AnyEvents>(options: FakeServerOp
 
     #take(request: FakeRequest) {
       requests.push(request)
-      const { type, ref, topics = [] } = request
+      const { type, ref } = request
       if (type === 'auth') {
         if (token && !token(request.token ?? '')) {
           this.tell('$error', { code: 'unauthenticated', message: 'not a good token' }, ref)
@@ -175,17 +185,23 @@ export function fakeServer<E extends EventMap = AnyEvents>(options: FakeServerOp
         if (!this.#welcomed) this.#welcome()
       } else if (type === 'ping') {
         this.tell('$pong', { at: new Date(now()).toISOString() }, ref)
-      } else if (type === 'join') {
-        this.#join(request)
-      } else if (type === 'leave') {
-        for (const topic of topics) {
-          this.topics.delete(topic)
-          this.told.delete(topic)
-        }
-        this.tell('$left', { topics }, ref)
+      } else if (type === 'join' || type === 'leave') {
+        this.#serve(request)
       } else {
         this.tell('$error', { code: 'bad_frame', message: 'unknown type' }, ref)
       }
+    }
+
+    /** One after the other. */
+    #serve(request: FakeRequest) {
+      const { type, ref, topics = [] } = request
+      if (this.#held) return later(() => this.#serve(request), this.#desk)
+      if (type === 'join') return this.#join(request)
+      for (const topic of topics) {
+        this.topics.delete(topic)
+        this.told.delete(topic)
+      }
+      this.tell('$left', { topics }, ref)
     }
 
     #join({ ref, topics = [], since, lookback_ms }: FakeRequest) {
@@ -205,12 +221,17 @@ export function fakeServer<E extends EventMap = AnyEvents>(options: FakeServerOp
       for (const event of replayed) this.transmit(JSON.stringify(event))
       const recovered = since === undefined && lookback_ms === undefined ? undefined : !missed
       const payload = { topics: joined, denied, replayed: replayed.length, recovered, cursor: cursor() }
-      this.transmit(JSON.stringify({ type: '$joined', ref, payload }), () => {
-        for (const topic of joined) this.told.add(topic)
-        for (const { topic, resolve } of waiting) if (this.told.has(topic)) resolve()
-      })
-      if (missed && joined.length)
-        this.tell('$resync', { topics: joined, reason: missed, spread_ms: 3000, cursor: cursor() })
+      this.#held = []
+      later(() => {
+        this.transmit(JSON.stringify({ type: '$joined', ref, payload }), () => {
+          for (const topic of joined) this.told.add(topic)
+          for (const { topic, resolve } of waiting) if (this.told.has(topic)) resolve()
+        })
+        if (missed && joined.length)
+          this.tell('$resync', { topics: joined, reason: missed, spread_ms: 3000, cursor: payload.cursor })
+        for (const event of this.#held ?? []) this.transmit(JSON.stringify(event))
+        this.#held = undefined
+      }, this.#desk)
     }
 
     #replay(since?: string, lookback?: number): { events: RowcastEvent[]; missed?: string } {
@@ -222,7 +243,7 @@ export function fakeServer<E extends EventMap = AnyEvents>(options: FakeServerOp
       }
       if (lookback === undefined) return { events: [] }
       const from = now() - lookback
-      if (from <= forgottenAt) return { events: [], missed: 'history_gap' }
+      if (from <= forgottenAt || lookback > lookbackMs) return { events: [], missed: 'history_gap' }
       return { events: history.filter(h => h.at >= from).map(h => h.event) }
     }
   }
@@ -249,8 +270,7 @@ export function fakeServer<E extends EventMap = AnyEvents>(options: FakeServerOp
         cursor: cursor(),
       }
       history.push({ at: now(), event })
-      const data = JSON.stringify(event)
-      everyone(c => event.topics.some(topic => c.topics.has(topic)) && c.transmit(data))
+      everyone(c => c.event(event))
       return event
     },
     resync(topics = ['*'], reason = 'source_gap') {

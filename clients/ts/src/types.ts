@@ -89,17 +89,18 @@ export interface ClientOptions {
   url?: string | (() => string | Promise<string>)
   /** Asked before each connection and when a token runs out. Null: signed out. */
   token?: () => string | null | Promise<string | null>
-  /** The hash that `rowcast types` generated. In development a server that has another one is warned about. */
+  /** The hash that `rowcast types` generated. A server that has another one is warned about. */
   schema?: string
-  /** What happened so long before `subscribe` is delivered too, which closes the hole between a fetch and its join. */
+  /**
+   * What happened so long before `subscribe` is delivered too, which closes the hole between a fetch and its join.
+   * Default 2000.
+   */
   lookbackMs?: number
   backoff?: BackoffOptions
-  /** How long topics and the socket outlive their last listener. */
+  /** How long topics and the socket outlive their last listener. Default 250. */
   lingerMs?: number
-  /** Default in development: `console.warn`. */
+  /** Default: `console.warn`, unless NODE_ENV is `production`. */
   warn?: (message: string, detail?: unknown) => void
-  /** Default: what NODE_ENV says when it is built. */
-  development?: boolean
   WebSocket?: WebSocketConstructor
   random?: () => number
   now?: () => number

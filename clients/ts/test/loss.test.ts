@@ -1,9 +1,11 @@
 // Nothing is lost silently, whatever happens between two frames: for each event
-// that a listener ought to get, it gets it once, or a resync that came later.
+// that a listener ought to get, it gets it once, or a resync that came later. And
+// nothing is asked for twice: a bystander knows what each join has to say.
 
 import { describe, expect, test } from 'vitest'
-import { matches } from '../src/protocol.js'
+import { matcher } from '../src/protocol.js'
 import type { Listener } from '../src/types.js'
+import { bystander } from './bystander.js'
 import { document, pass, useFakeTime, window, world } from './world.js'
 
 useFakeTime()
@@ -39,12 +41,20 @@ interface Ear {
 /** A client, a server, and a network in which every frame waits for its turn. */
 function slowWorld(random: Random = () => 0) {
   const lanes = new Map<object, (() => void)[]>()
+  let watcher!: ReturnType<typeof bystander>
   let denying = false
   let token: string | null = 'good'
   const w = world({
-    token: () => token,
+    token() {
+      if (!token) watcher.signedOut()
+      return token
+    },
+    between(WebSocket) {
+      watcher = bystander(WebSocket)
+      return watcher.WebSocket
+    },
     server: {
-      maxTopics: 3,
+      maxTopics: 4,
       token: () => true,
       deny: () => (denying ? { code: 'unavailable', message: '' } : undefined),
       later(task, lane) {
@@ -88,6 +98,7 @@ function slowWorld(random: Random = () => 0) {
     listen(topics: string[]) {
       const listener: Listener = {
         onEvent: ({ id = '' }) => ear.got.set(id, (ear.got.get(id) ?? 0) + 1),
+        onJoined: joined => expect(joined.filter(topic => !watcher.isJoined(topic))).toEqual([]),
         onResync: ({ topics: patterns }) => ear.resyncs.push({ topics: patterns, moment: ++moment }),
       }
       const ear: Ear = {
@@ -99,10 +110,13 @@ function slowWorld(random: Random = () => 0) {
         end: () => {},
       }
       ears.push(ear)
+      watcher.wanted(topics)
       const unsubscribe = w.client.subscribe(topics, listener)
       ear.end = () => {
+        if (ear.until < Number.POSITIVE_INFINITY) return
         ear.until = ++moment
         unsubscribe()
+        watcher.unwanted(topics)
       }
     },
     /** Heals everything, then looks for what was lost or doubled. */
@@ -124,7 +138,7 @@ function slowWorld(random: Random = () => 0) {
         const lost = emitted.filter(e => {
           const mine = e.topics.filter(topic => ear.topics.includes(topic))
           const late = ear.resyncs.filter(r => r.moment > e.moment).flatMap(r => r.topics)
-          const told = mine.every(topic => late.some(pattern => matches(pattern, topic)))
+          const told = mine.every(matcher(late))
           return mine.length > 0 && e.moment > ear.since && !ear.got.has(e.id) && !told
         })
         expect(lost).toEqual([])
@@ -229,7 +243,7 @@ describe('broken at every frame', () => {
 
 describe('by chance', () => {
   const seed = Number(process.env.ROWCAST_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
-  const names = ['a', 'b', 'c']
+  const names = ['a', 'b', 'c', 'd']
 
   test.each(Array.from({ length: 60 }, (_, i) => seed + i))('seed %d', async seed => {
     const random = seeded(seed)

@@ -440,6 +440,6 @@ describe('tokens', () => {
     expect(w.client.connectionState).toBe('connected')
     expect(w.server.requests.at(-1)).toMatchObject({ type: 'join', topics: ['messages'] })
     expect(w.server.requests.at(-1)?.since).toBeUndefined()
-    expect(told.slice(-3)).toEqual(['unseen fake.1', 'resync messages history_gap', 'joined messages'])
+    expect(told.slice(-2)).toEqual(['joined messages', 'resync messages history_gap'])
   })
 })

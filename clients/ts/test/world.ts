@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, vi } from 'vitest'
 import { createClient } from '../src/index.js'
 import { type FakeServerOptions, fakeServer } from '../src/testing.js'
-import type { Client, ClientOptions, ConnectionState, Listener } from '../src/types.js'
+import type { Client, ClientOptions, ConnectionState, Listener, WebSocketConstructor } from '../src/types.js'
 
 /** What the client uses of a browser's window and document. */
 class Target extends EventTarget {
@@ -40,13 +40,19 @@ export function useFakeTime() {
 /** Lets everything happen that needs no time, or so many milliseconds of it. */
 export const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms)
 
-export function world(options: ClientOptions & { server?: FakeServerOptions } = {}) {
-  const { server: serverOptions, ...clientOptions } = options
+interface WorldOptions extends ClientOptions {
+  server?: FakeServerOptions
+  /** Puts something between the client and the server's sockets. */
+  between?: (WebSocket: WebSocketConstructor) => WebSocketConstructor
+}
+
+export function world(options: WorldOptions = {}) {
+  const { server: serverOptions, between = WebSocket => WebSocket, ...clientOptions } = options
   const server = fakeServer(serverOptions)
   const warnings: string[] = []
   const client = createClient({
     url: 'ws://test/ws',
-    WebSocket: server.WebSocket,
+    WebSocket: between(server.WebSocket),
     random: () => 0,
     warn: message => warnings.push(message),
     ...clientOptions,
