@@ -58,6 +58,23 @@ describe('while a mutation is pending', () => {
     expect(page.api.requests).toHaveLength(1)
   })
 
+  it('its query waits from when it could have been fetched, each time anew', async () => {
+    const page = await mutating({ latency: 300, options: { holdMaxMs: 500 } })
+    page.write()
+    await after(10)
+    void page.mutation.mutate(10_000)
+    page.write()
+    await after(780)
+    expect(page.api.requests).toHaveLength(1)
+    await after(20)
+    expect(page.api.requests).toHaveLength(2)
+    await page.queryClient.cancelQueries({ queryKey: ['messages'] })
+    await after(4900)
+    expect(page.api.requests).toHaveLength(2)
+    await after(200)
+    expect(page.api.requests).toHaveLength(3)
+  })
+
   it('a holdWhile that throws holds nothing', async () => {
     const complaint = vi.spyOn(console, 'error').mockReturnValue()
     const page = await mutating({
@@ -100,10 +117,12 @@ describe('while a mutation is pending', () => {
     await after(100)
     void page.mutation.mutate(1000)
     await page.queryClient.cancelQueries({ queryKey: ['messages'] })
-    await after(950)
+    await after(500)
+    page.write()
+    await after(450)
     expect(page.api.requests).toHaveLength(1)
     await after(1000)
     expect(page.api.requests).toHaveLength(2)
-    expect(page.data).toEqual([0])
+    expect(page.data).toEqual([0, 1])
   })
 })

@@ -75,6 +75,15 @@ describe('a rule', () => {
 })
 
 describe('a patch', () => {
+  it('is told whether the event is the application’s own', async () => {
+    const patch = vi.fn(() => true)
+    const page = await setup({ options: { patch: { message_created: patch } } })
+    page.emit('message_created', {}, true)
+    page.emit('message_created')
+    expect(patch).toHaveBeenNthCalledWith(1, expect.anything(), page.queryClient, { own: true })
+    expect(patch).toHaveBeenNthCalledWith(2, expect.anything(), page.queryClient, { own: false })
+  })
+
   it('that returns true is all there is', async () => {
     const page = await setup({
       options: {
@@ -115,19 +124,23 @@ describe('a patch', () => {
     expect(page.api.requests).toHaveLength(2)
   })
 
-  it('that returns nothing, or throws, leaves it to the fetch', async () => {
+  it('that returns anything else, or throws, leaves it to the fetch', async () => {
     const patch = vi.fn()
     const page = await setup({ options: { patch: { message_created: patch } } })
     await page.quiet()
     page.write()
     await after(1000)
     expect(page.data).toEqual([0])
+    patch.mockReturnValue(false)
+    page.write()
+    await after(1000)
+    expect(page.data).toEqual([0, 1])
     patch.mockImplementation(() => {
       throw new Error('bad patch')
     })
     expect(() => page.write()).toThrow('bad patch')
     await after(1000)
-    expect(page.data).toEqual([0, 1])
+    expect(page.data).toEqual([0, 1, 2])
   })
 })
 
@@ -196,8 +209,10 @@ describe('unbinding', () => {
     await after(0)
     bindQueries(page.client, page.queryClient, { topics: [], invalidate: { message_created: ['messages'] } })
     page.write()
-    await after(100)
-    expect(page.data).toEqual([0])
+    await after(10)
+    page.write()
+    await after(200)
+    expect(page.data).toEqual([0, 1])
   })
 })
 
@@ -205,7 +220,7 @@ describe('a resync', () => {
   const half = () => vi.spyOn(Math, 'random').mockReturnValue(0.5)
 
   it('fetches what is in use once, at a random moment', async () => {
-    half().mockReturnValueOnce(0.5).mockReturnValue(0.1)
+    half()
     const page = await setup()
     bindQueries(page.client, page.queryClient, { topics: [] })
     await page.quiet()
@@ -213,6 +228,8 @@ describe('a resync', () => {
     page.resync(3000)
     await after(1499)
     expect(page.api.requests).toHaveLength(0)
+    await after(1)
+    expect(page.api.requests).toHaveLength(1)
     await after(5000)
     expect(page.api.requests).toHaveLength(1)
   })

@@ -1,5 +1,6 @@
-import { InfiniteQueryObserver, onlineManager } from '@tanstack/query-core'
+import { onlineManager } from '@tanstack/query-core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { many } from '../src/query.js'
 import { after, setup } from './query-harness.js'
 
 beforeEach(() => {
@@ -142,6 +143,42 @@ describe('one query', () => {
     expect(page.data).toEqual([0])
   })
 
+  it('is fetched again when a fetch for an event was cancelled between its tries', async () => {
+    const page = await setup({ latency: 10, query: { retry: 1, retryDelay: 1000 } })
+    await page.quiet()
+    page.api.fails = () => page.api.requests.length === 0
+    page.write()
+    await after(500)
+    expect(page.state.fetchFailureCount).toBe(1)
+    await page.queryClient.cancelQueries({ queryKey: ['messages'] })
+    await after(500)
+    expect(page.data).toEqual([0])
+  })
+
+  it('is fetched again when a fetch for an event was cancelled without a word', async () => {
+    const page = await setup({ latency: 300 })
+    await page.quiet()
+    page.write()
+    await after(50)
+    void page.queryClient.cancelQueries({ queryKey: ['messages'] }, { silent: true })
+    await after(1000)
+    expect(page.data).toEqual([0])
+  })
+
+  it('is marked stale when the fetch that somebody else started after the event failed', async () => {
+    const page = await setup()
+    await page.quiet()
+    page.api.fails = () => true
+    page.write()
+    void page.observer.refetch()
+    await after(10)
+    page.queryClient.setQueryData(['messages'], [])
+    expect(page.state.isInvalidated).toBe(false)
+    await after(1000)
+    expect(page.api.requests).toHaveLength(1)
+    expect(page.state).toMatchObject({ status: 'error', isInvalidated: true })
+  })
+
   it('is fetched again when it was reset', async () => {
     const page = await setup({ latency: 300 })
     await page.quiet()
@@ -186,9 +223,9 @@ describe('one query', () => {
     page.write()
     await after(10)
     page.write()
+    page.unbind()
     page.unmount()
     page.queryClient.removeQueries({ queryKey: ['messages'] })
-    page.unbind()
     await after(5000)
     expect(page.api.requests).toHaveLength(1)
     expect(page.queryClient.getQueryCache().getAll()).toEqual([])
@@ -260,6 +297,48 @@ describe('a query that nobody looks at', () => {
     expect(page.data).toEqual([0])
   })
 
+  it('is fetched if another rule says so, though this one does not', async () => {
+    const page = await setup({
+      options: {
+        invalidate: {
+          message_created: () => many({ queryKey: ['messages'], refetchType: 'all' }, { queryKey: ['messages'] }),
+        },
+      },
+    })
+    await page.quiet()
+    page.unmount()
+    page.write()
+    await after(100)
+    expect(page.data).toEqual([0])
+  })
+
+  it.each([
+    [{ type: 'inactive' }, 1],
+    [{ type: 'inactive', refetchType: 'none' }, 0],
+    [{ refetchType: 'inactive' }, 1],
+    [{ refetchType: 'active' }, 0],
+  ] as const)('is fetched or not as by invalidateQueries(%o)', async (filters, requests) => {
+    const page = await setup({ options: { invalidate: { message_created: filters } } })
+    await page.quiet()
+    page.unmount()
+    page.write()
+    await after(100)
+    expect(page.api.requests).toHaveLength(requests)
+    page.api.requests.length = 0
+    void page.queryClient.invalidateQueries(filters)
+    expect(page.api.requests).toHaveLength(requests)
+  })
+
+  it('and one that somebody does are fetched, if the rule says all', async () => {
+    const page = await setup({
+      options: { invalidate: { message_created: { queryKey: ['messages'], refetchType: 'all' } } },
+    })
+    await page.quiet()
+    page.write()
+    await after(100)
+    expect(page.data).toEqual([0])
+  })
+
   it('and one that somebody does is only marked, if the rule says so', async () => {
     const page = await setup({
       options: { invalidate: { message_created: { queryKey: ['messages'], refetchType: 'none' } } },
@@ -293,51 +372,5 @@ describe('a query that nobody looks at', () => {
     page.unbind()
     await after(0)
     expect(page.queryClient.getQueryCache().hasListeners()).toBe(false)
-  })
-})
-
-describe('an infinite query', () => {
-  it('is fetched in full though it was marked stale while nobody looked, and then asked for one more page', async () => {
-    const page = await pages()
-    page.unmount()
-    page.write()
-    await after(10)
-    page.mount()
-    await after(100)
-    void page.observer.fetchNextPage()
-    await after(2000)
-    expect(page.observer.getCurrentResult().data?.pages).toEqual([[0], [0]])
-  })
-
-  async function pages() {
-    const page = await setup({ latency: 300 })
-    const observer = new InfiniteQueryObserver(page.queryClient, {
-      queryKey: ['messages', 'pages'],
-      queryFn: () => page.api.list(),
-      initialPageParam: 0,
-      getNextPageParam: (_, all) => all.length,
-    })
-    page.unmount()
-    const mount = () => observer.subscribe(() => {})
-    const unmount = mount()
-    await page.quiet()
-    return { ...page, observer, mount, unmount }
-  }
-
-  it('is fetched in full though an event arrived while one more page was', async () => {
-    const page = await pages()
-    page.write()
-    void page.observer.fetchNextPage()
-    await after(2000)
-    expect(page.observer.getCurrentResult().data?.pages).toEqual([[0], [0]])
-  })
-
-  it('is fetched in full though one more page replaced the fetch for the event', async () => {
-    const page = await pages()
-    page.write()
-    await after(100)
-    void page.observer.fetchNextPage()
-    await after(2000)
-    expect(page.observer.getCurrentResult().data?.pages).toEqual([[0], [0]])
   })
 })

@@ -19,8 +19,8 @@ export function binding<E extends EventMap>(
   function fetchAgain(target: Target, terms: Partial<Terms>): void {
     const { windowMs = 100, warn } = rules()
     for (const filters of filtersOf(target)) {
-      const matching = scheduler.owe(filters, { windowMs, ...terms })
-      if (matching === 0 && filters.queryKey && inDevelopment()) warnOfKey(queryClient, filters.queryKey, warn)
+      scheduler.owe(filters, { windowMs, ...terms })
+      if (filters.queryKey && inDevelopment()) warnOfKey(queryClient, filters.queryKey, warn)
     }
   }
 

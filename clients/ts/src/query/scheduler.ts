@@ -6,7 +6,7 @@ export type Hold = (query: Query) => number
 export interface Terms {
   /** At least this long from one start of a query's fetch to the next. */
   windowMs: number
-  /** Time enough to come at a random moment, which is one for all that waits. */
+  /** The fetch comes within so long, at this page's own moment of it: not all pages are to come at once. */
   spreadMs?: number
   /** Only queries that are being fetched right now. */
   onlyRunning?: boolean
@@ -15,8 +15,8 @@ export interface Terms {
 export interface Scheduler {
   /** It is at work while someone is attached, and until every debt is paid. */
   attach(hold: Hold): () => void
-  /** Every query that matches is owed a fetch that starts after now. Returns how many match. */
-  owe(filters: InvalidateQueryFilters, terms: Terms): number
+  /** Every query that matches is owed a fetch that starts after now. */
+  owe(filters: InvalidateQueryFilters, terms: Terms): void
 }
 
 /** How long a mutation may keep a query from being fetched, unless told otherwise. */
@@ -64,21 +64,15 @@ function createScheduler(queryClient: QueryClient): Scheduler {
   let stop: (() => void) | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   let queued = false
-  let spreadUntil = 0
+  const moment = Math.random()
 
-  function owe(filters: InvalidateQueryFilters, { windowMs, spreadMs = 0, onlyRunning }: Terms): number {
-    const now = performance.now()
-    if (spreadMs > 0 && (spreadUntil <= now || spreadUntil > now + spreadMs)) {
-      spreadUntil = now + Math.random() * spreadMs
-    }
-    const notBefore = spreadMs > 0 ? spreadUntil : now
+  function owe(filters: InvalidateQueryFilters, { windowMs, spreadMs = 0, onlyRunning }: Terms): void {
+    const notBefore = performance.now() + moment * spreadMs
     const kinds = kindsOf[filters.refetchType ?? filters.type ?? 'active']
-    const matching = queries.findAll(filters)
-    for (const query of matching) {
+    for (const query of queries.findAll(filters)) {
       if (!onlyRunning || isRunning(query)) oweOne(query, kinds, windowMs, notBefore)
     }
     paySoon()
-    return matching.length
   }
 
   function oweOne(query: Query, kinds: number, windowMs: number, notBefore: number): void {
@@ -96,7 +90,7 @@ function createScheduler(queryClient: QueryClient): Scheduler {
 
   // In a microtask: what several rules and several bindings make of one event is one payment.
   function paySoon(): void {
-    if (queued || !stop) return
+    if (queued) return
     queued = true
     queueMicrotask(() => {
       queued = false
@@ -106,10 +100,8 @@ function createScheduler(queryClient: QueryClient): Scheduler {
 
   function pay(): void {
     const now = performance.now()
-    const payable = new Set<Query>()
     let next = Infinity
     for (const [query, debt] of debts) {
-      if (debt.covered) continue
       const running = isRunning(query)
       // Again after each fetch, whose success takes the mark away.
       query.invalidate()
@@ -118,31 +110,27 @@ function createScheduler(queryClient: QueryClient): Scheduler {
       } else if (!isHidden()) {
         let due = Math.max(debt.notBefore, (startedAt.get(query) ?? -Infinity) + debt.windowMs)
         if (due <= now && !running) due = heldUntil(query, debt, now)
-        if (due <= now) payable.add(query)
+        if (due <= now) fetch(query)
         else next = Math.min(next, due)
       }
     }
     clearTimeout(timer)
     if (next < Infinity) timer = setTimeout(pay, next - now)
-    if (payable.size > 0) fetch(payable)
     if (holds.size === 0 && debts.size === 0) stop?.()
   }
 
-  function fetch(payable: ReadonlySet<Query>): void {
+  function fetch(query: Query): void {
     // This leaves alone what is being fetched already: it is looked at again when that ends. (A query may also say so
     // wrongly, after cancelQueries with `silent`; that is fetched.) Disabled and static queries are left alone too:
     // being marked is all that they get.
-    void queryClient.refetchQueries({ predicate: query => payable.has(query) }, { cancelRefetch: false })
-    for (const query of payable) if (!isRunning(query)) debts.delete(query)
+    void queryClient.refetchQueries({ predicate: other => other === query }, { cancelRefetch: false })
+    if (!isRunning(query)) debts.delete(query)
   }
 
   function heldUntil(query: Query, debt: Debt, now: number): number {
-    const since = debt.heldSince ?? now
-    const ms = [...holds].map(hold => hold(query))
-    if (debt.cancelled && queryClient.isMutating() > 0) ms.push(defaultHoldMs)
-    const until = since + Math.max(...ms, 0)
-    if (until > now) debt.heldSince = since
-    return until
+    debt.heldSince ??= now
+    const ms = debt.cancelled && queryClient.isMutating() > 0 ? defaultHoldMs : 0
+    return debt.heldSince + Math.max(ms, ...[...holds].map(hold => hold(query)))
   }
 
   function start(): () => void {
@@ -160,12 +148,16 @@ function createScheduler(queryClient: QueryClient): Scheduler {
           if (debt || query.state.isInvalidated) oweOne(query, active, 0, 0)
         } else if (debt) {
           debt.covered = true
-          debt.cancelled = false
+          debt.heldSince = undefined
         }
       } else if (debt && !isRunning(query)) {
-        if (action.type === 'setState') debt.cancelled = true
+        const failed = action.type === 'error'
+        // A fetch that is cancelled sets the state back. (In 5.83 and older: by an error that it has not.)
+        if (action.type === 'setState' || (failed && action.error !== query.state.error)) debt.cancelled = true
         else if (debt.covered) debts.delete(query)
         debt.covered = false
+        // What failed for good is fetched when somebody comes to see it, or at the next event.
+        if (failed) query.invalidate()
         paySoon()
       }
     })
@@ -176,7 +168,6 @@ function createScheduler(queryClient: QueryClient): Scheduler {
       offQueries()
       offMutations()
       page?.removeEventListener('visibilitychange', paySoon)
-      clearTimeout(timer)
       stop = undefined
     }
   }

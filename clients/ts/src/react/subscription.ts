@@ -48,18 +48,18 @@ export function useSubscription(
 const onServer: State = { connectionState: 'connecting', denied: {}, nextRetryAt: null }
 
 export function useConnection<E extends EventMap>(client: Client<E>): Connection {
-  const { onChange, retry } = client
-  function useField<K extends keyof State>(name: K) {
-    return useSyncExternalStore<State[K]>(
-      onChange,
-      () => client[name],
-      () => onServer[name],
-    )
-  }
   return {
-    connectionState: useField('connectionState'),
-    denied: useField('denied'),
-    nextRetryAt: useField('nextRetryAt'),
-    retry,
+    connectionState: useField(client, 'connectionState'),
+    denied: useField(client, 'denied'),
+    nextRetryAt: useField(client, 'nextRetryAt'),
+    retry: client.retry,
   }
+}
+
+function useField<K extends keyof State>(client: Pick<Client, K | 'onChange'>, name: K): State[K] {
+  return useSyncExternalStore<State[K]>(
+    client.onChange,
+    () => client[name],
+    () => onServer[name],
+  )
 }
