@@ -1,6 +1,6 @@
 import type { Query, QueryClient } from '@tanstack/query-core'
 import { expectTypeOf, test } from 'vitest'
-import type { Client, RowcastEvent } from '../src/index.js'
+import { type Client, createClient, type RowcastEvent } from '../src/index.js'
 import { type BindOptions, bindQueries, many } from '../src/query.js'
 import { useQueryInvalidation, useRowcast, useWebSocket } from '../src/react.js'
 
@@ -63,6 +63,36 @@ test('a rule is any of these', () => {
     onResync: ({ topics }) => ['messages', topics],
     holdWhile: query => query.queryKey[0] === 'messages' && queryClient.isMutating() > 0,
   })
+})
+
+test('all of it at once', () => {
+  const qc = queryClient
+  const auth = { token: () => null as string | null }
+  const toast = { success: (_: string) => {} }
+  const upsert = (_: RowcastEvent<'message_created', Events['message_created']>, _cache: QueryClient) => true
+  const [id, topics, enabled] = ['7', ['messages'], true]
+  createClient<Events>({ url: '/ws', token: () => auth.token() })
+  useWebSocket<Events>({ topics, onMessage: m => JSON.parse(m.data), onEvent: (e, { own }) => [e.type, own], enabled })
+  const { connectionState, retry, denied } = useQueryInvalidation<Events>({
+    topics: [`topic_${id}`],
+    invalidate: {
+      message_deleted: ['messages'],
+      message_created: e => ['messages', 'topic', e.payload.topic_id],
+      project_updated: e => many({ queryKey: ['projects'] }, { queryKey: ['project', e.payload.id], exact: true }),
+    },
+    patch: { message_created: (e, qc) => upsert(e, qc) },
+    onEvent: {
+      analysis_completed: (_, { own }) => {
+        if (!own) toast.success('Analysis completed')
+      },
+    },
+    onResync: 'all',
+    windowMs: 100,
+    holdWhile: _ => qc.isMutating({ mutationKey: ['send'] }) > 0,
+  })
+  expectTypeOf(connectionState).toEqualTypeOf<'connecting' | 'connected' | 'reconnecting' | 'disconnected'>()
+  expectTypeOf(retry).toEqualTypeOf<() => void>()
+  expectTypeOf(denied).toEqualTypeOf<Client['denied']>()
 })
 
 test('wrong event names, payload fields and keys are errors', () => {
