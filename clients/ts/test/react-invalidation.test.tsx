@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
-import { QueryClient, QueryClientProvider, useQuery } from '@tanstack/react-query'
+import { QueryClient, QueryClientProvider, useQuery, useSuspenseQuery } from '@tanstack/react-query'
 import { act, cleanup, render } from '@testing-library/react'
-import { StrictMode } from 'react'
+import { StrictMode, Suspense } from 'react'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { createClient } from '../src/index.js'
 import { many, type QueryInvalidationOptions, RowcastProvider, useQueryInvalidation } from '../src/react.js'
@@ -169,6 +169,42 @@ it('uses the QueryClient that it is given, and stops when it is not enabled', as
   expect(queryFn).toHaveBeenCalledTimes(2)
   expect(server.connections).toBe(0)
   expect(invalidate).toHaveBeenCalledTimes(1)
+})
+
+it('keeps a component right that waits for its data', async () => {
+  const server = fakeServer<Events>()
+  const client = createClient<Events>({ url: 'ws://test/ws', WebSocket: server.WebSocket })
+  const queryClient = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY } } })
+  let written = 0
+  function Messages() {
+    const queryFn = () => {
+      const answer = written
+      return new Promise<number>(resolve => setTimeout(resolve, 500, answer))
+    }
+    return useSuspenseQuery({ queryKey: ['messages'], queryFn }).data
+  }
+  function Page() {
+    useQueryInvalidation<Events>({ topics: ['topic_7'], invalidate: { message_created: ['messages'] } })
+    return (
+      <Suspense fallback="…">
+        <Messages />
+      </Suspense>
+    )
+  }
+  const { container } = render(
+    <QueryClientProvider client={queryClient}>
+      <RowcastProvider client={client}>
+        <Page />
+      </RowcastProvider>
+    </QueryClientProvider>,
+  )
+  await pass(100)
+  written++
+  server.emit({ type: 'message_created', payload: { topic_id: '7', id: '1' }, topics: ['topic_7'] })
+  await pass(450)
+  expect(container.textContent).toBe('0')
+  await pass(2000)
+  expect(container.textContent).toBe('1')
 })
 
 it('leaves nothing behind', async () => {

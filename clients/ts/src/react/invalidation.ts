@@ -17,6 +17,8 @@ export interface QueryInvalidationOptions<E extends EventMap = AnyEvents> extend
 /**
  * Joins the topics as long as the component is mounted, and refetches what the rules say when events arrive. The rules
  * are always those of the last render.
+ *
+ * A component that suspends joins only when it is shown: above its Suspense boundary the hook joins before the fetch.
  */
 export function useQueryInvalidation<E extends EventMap = AnyEvents>(options: QueryInvalidationOptions<E>): Connection {
   const client = useRowcast<E>()
