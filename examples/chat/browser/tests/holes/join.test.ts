@@ -23,6 +23,16 @@ test('fetch, then join: an event between the two is not lost', async ({ demo, pa
   expect(wire.of('$resync')).toEqual([])
 })
 
+test('fetch, then join: nor is one from before the component was there', async ({ demo, page, site, topic }) => {
+  const client = await Remote.open(page, site, { url: demo.socket })
+  await client.join('projects')
+  const published = await demo.witness(`topic_${topic}`)
+  await demo.sql`INSERT INTO messages (topic_id, content) VALUES (${topic}, 'after the loader')`
+  await expect.poll(published).toBe(1)
+  await client.join(`topic_${topic}`)
+  await expect.poll(client.contents).toEqual(['after the loader'])
+})
+
 test('cursors lie while a join is open: cut at any frame of a join, every row arrives, and once', async ({
   demo,
   page,
