@@ -17,6 +17,12 @@
 --     ->>, json_each and ::jsonb fail;
 --   * rows are compared by *= (their bytes): json, xml and point have no "=".
 --
+-- They take the xid, then read the doorbell, once, then log, in this order. A
+-- reader that falls asleep waits for the xids that may have read its promise;
+-- and those after them, whose log rows' ids come later still, write to the slot
+-- whose turn it was, or a later one. (An xid is no matter of course: a row that
+-- goes to a foreign partition takes none.)
+--
 -- Trigger arguments: the watch's id (a relation's oid would differ in a
 -- restored dump and in each partition), max_bytes, 'whole' or 'chosen' (some
 -- columns are left out or sent as text), 'changed' or 'unchanged' (whether an
@@ -257,12 +263,11 @@ END $$;
 -- One row was written.
 -- +goose StatementBegin
 CREATE FUNCTION rowcast.capture_row() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+#variable_conflict use_variable
 DECLARE
   made     pg_catalog.timestamptz := pg_catalog.clock_timestamp();
   ms       pg_catalog.int8 := pg_catalog.date_part('epoch', made) OPERATOR(pg_catalog.*) 1000;
-  -- Read once, and before the log is written: this transaction has its xid by
-  -- now, and a reader that falls asleep waits for the xids it may have missed.
-  -- (For the same reason the log row's id, with its turn, is to come after the xid.)
+  xid      pg_catalog.xid8 := pg_catalog.pg_current_xact_id();  -- first of all, see above
   bell     pg_catalog.int8 := pg_catalog.pg_sequence_last_value('rowcast.doorbell');
   watch_id pg_catalog.int4 := TG_ARGV[0];
   most     pg_catalog.int4 := TG_ARGV[1];
@@ -277,7 +282,7 @@ BEGIN
     RETURN NULL;
   END IF;
   IF pg_catalog.current_setting('rowcast.bulk', true) OPERATOR(pg_catalog.=) 'on' THEN
-    IF EXISTS (SELECT FROM rowcast.silence s WHERE s.xid OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id() AND s.watch OPERATOR(pg_catalog.=) watch_id) THEN
+    IF EXISTS (SELECT FROM rowcast.silence s WHERE s.xid OPERATOR(pg_catalog.=) xid AND s.watch OPERATOR(pg_catalog.=) watch_id) THEN
       RETURN NULL;
     END IF;
   END IF;
@@ -311,7 +316,7 @@ BEGIN
       too_old := rowcast.is_outdated(watch_id, TG_RELID, shape);
     END IF;
     IF too_old OR rowcast.is_huge(pg_catalog.pg_column_size(OLD)) OR rowcast.is_huge(pg_catalog.pg_column_size(NEW)) THEN
-      EXECUTE rowcast.resync_statement(watch_id) USING NULL, NULL, pg_catalog.pg_current_xact_id(), made, mutation;
+      EXECUTE rowcast.resync_statement(watch_id) USING NULL, NULL, xid, made, mutation;
     ELSE
       IF TG_ARGV[2] OPERATOR(pg_catalog.=) 'chosen'
          AND rowcast.is_small(pg_catalog.pg_column_size(OLD), most) IS NOT FALSE AND rowcast.is_small(pg_catalog.pg_column_size(NEW), most) IS NOT FALSE THEN
@@ -326,14 +331,14 @@ BEGIN
         END IF;
       END IF;
       IF NOT whole THEN
-        EXECUTE rowcast.log_statement(watch_id, TG_RELID, TG_OP, true) USING OLD, NEW, pg_catalog.pg_current_xact_id(), made, mutation;
+        EXECUTE rowcast.log_statement(watch_id, TG_RELID, TG_OP, true) USING OLD, NEW, xid, made, mutation;
       END IF;
     END IF;
   END IF;
 
   IF whole THEN
     INSERT INTO rowcast.log (xid, watch, op, at, mutation_id, data, old)
-    VALUES (pg_catalog.pg_current_xact_id(), watch_id, TG_OP::pg_catalog."char", made,
+    VALUES (xid, watch_id, TG_OP::pg_catalog."char", made,
             pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200), after, before);
   END IF;
 
@@ -355,6 +360,7 @@ CREATE FUNCTION rowcast.capture_statement() RETURNS trigger LANGUAGE plpgsql SEC
 DECLARE
   made     pg_catalog.timestamptz := pg_catalog.clock_timestamp();
   ms       pg_catalog.int8 := pg_catalog.date_part('epoch', made) OPERATOR(pg_catalog.*) 1000;
+  xid      pg_catalog.xid8 := pg_catalog.pg_current_xact_id_if_assigned();
   bell     pg_catalog.int8 := pg_catalog.pg_sequence_last_value('rowcast.doorbell');
   watch_id pg_catalog.int4 := TG_ARGV[0];
   most     pg_catalog.int4 := TG_ARGV[1];
@@ -366,12 +372,11 @@ DECLARE
   shape    pg_catalog.json;           -- see is_outdated
   too_old  pg_catalog.bool := false;
 BEGIN
-  IF rowcast.is_abandoned(bell, ms) THEN
+  IF xid IS NULL OR rowcast.is_abandoned(bell, ms) THEN  -- no xid: nothing was written, there or here
     RETURN NULL;
   END IF;
   IF pg_catalog.current_setting('rowcast.bulk', true) OPERATOR(pg_catalog.=) 'on' THEN
-    IF EXISTS (SELECT FROM rowcast.silence s WHERE s.xid OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()
-                                               AND s.watch OPERATOR(pg_catalog.=) watch_id) THEN
+    IF EXISTS (SELECT FROM rowcast.silence s WHERE s.xid OPERATOR(pg_catalog.=) xid AND s.watch OPERATOR(pg_catalog.=) watch_id) THEN
       RETURN NULL;
     END IF;
   END IF;
@@ -390,7 +395,7 @@ BEGIN
         FROM (SELECT CASE WHEN rowcast.is_small(pg_catalog.pg_column_size(x.*), most) THEN pg_catalog.row_to_json(x.*) END AS json FROM rowcast_new x OFFSET 0) t
     ), l AS (
       INSERT INTO rowcast.log (xid, watch, op, at, mutation_id, data)
-      SELECT pg_catalog.pg_current_xact_id(), watch_id, 'I', made, mutation, n.json
+      SELECT xid, watch_id, 'I', made, mutation, n.json
         FROM n WHERE NOT EXISTS (SELECT FROM n WHERE n.json IS NULL)
     )
     SELECT pg_catalog.bool_and(n.json IS NOT NULL) IS NOT FALSE, pg_catalog.count(*) INTO whole, logged FROM n;
@@ -400,7 +405,7 @@ BEGIN
         FROM (SELECT CASE WHEN rowcast.is_small(pg_catalog.pg_column_size(x.*), most) THEN pg_catalog.row_to_json(x.*) END AS json FROM rowcast_old x OFFSET 0) t
     ), l AS (
       INSERT INTO rowcast.log (xid, watch, op, at, mutation_id, data)
-      SELECT pg_catalog.pg_current_xact_id(), watch_id, 'D', made, mutation, o.json
+      SELECT xid, watch_id, 'D', made, mutation, o.json
         FROM o WHERE NOT EXISTS (SELECT FROM o WHERE o.json IS NULL)
     )
     SELECT pg_catalog.bool_and(o.json IS NOT NULL) IS NOT FALSE, pg_catalog.count(*) INTO whole, logged FROM o;
@@ -419,7 +424,7 @@ BEGIN
        WHERE all_too OR (o.json::pg_catalog.text OPERATOR(pg_catalog.=) n.json::pg_catalog.text) IS NOT TRUE
     ), l AS (
       INSERT INTO rowcast.log (xid, watch, op, at, mutation_id, data, old)
-      SELECT pg_catalog.pg_current_xact_id(), watch_id, 'U', made, mutation, u.new, u.old
+      SELECT xid, watch_id, 'U', made, mutation, u.new, u.old
         FROM u WHERE NOT EXISTS (SELECT FROM u WHERE u.new IS NULL OR u.old IS NULL)
        ORDER BY u.rn
     )
@@ -433,7 +438,7 @@ BEGIN
       too_old := rowcast.is_outdated(watch_id, TG_RELID, shape);
     END IF;
     EXECUTE CASE WHEN too_old THEN rowcast.resync_statement(watch_id) ELSE rowcast.log_statement(watch_id, TG_RELID, TG_OP, false) END
-      USING NULL, NULL, pg_catalog.pg_current_xact_id(), made, mutation;
+      USING NULL, NULL, xid, made, mutation;
     GET DIAGNOSTICS logged = ROW_COUNT;
   END IF;
 
@@ -450,13 +455,14 @@ CREATE FUNCTION rowcast.capture_truncate() RETURNS trigger LANGUAGE plpgsql SECU
 DECLARE
   made pg_catalog.timestamptz := pg_catalog.clock_timestamp();
   ms   pg_catalog.int8 := pg_catalog.date_part('epoch', made) OPERATOR(pg_catalog.*) 1000;
+  xid  pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
   bell pg_catalog.int8 := pg_catalog.pg_sequence_last_value('rowcast.doorbell');
 BEGIN
   IF rowcast.is_abandoned(bell, ms) THEN
     RETURN NULL;
   END IF;
   INSERT INTO rowcast.log (xid, watch, op, at, mutation_id)
-  VALUES (pg_catalog.pg_current_xact_id(), TG_ARGV[0]::pg_catalog.int4, 'T', made,
+  VALUES (xid, TG_ARGV[0]::pg_catalog.int4, 'T', made,
           pg_catalog.left(pg_catalog.current_setting('rowcast.mutation_id', true), 200));
   IF rowcast.must_ring(bell, ms) THEN
     PERFORM pg_catalog.pg_notify('rowcast', '');
