@@ -126,7 +126,11 @@ func (b *bell) afterSettling(now time.Time, s sight) order {
 		return order{set: setPromise, relay: true}
 	case s.xmin < b.barrier:
 		b.pace = min(b.pace*3/2, b.settle)
-		return order{relay: b.relayDue(now)}
+		o := order{relay: b.relayDue(now)}
+		if b.old(s) {
+			o.set = setNow
+		}
+		return o
 	}
 	b.state, b.silenced = asleep, false
 	o := b.afterAsleep(now, s)
@@ -224,15 +228,21 @@ func (b *bell) next(now time.Time) time.Time {
 }
 
 // turnAfter returns the turn of the log in which all that a cursor does not see
-// was written, unless the log has begun another by now; -1 if it may be several.
+// was written, if a reading finds it to be the turn still; -1 if it may be
+// several. xmin is the cursor's: it sees all transactions below.
 //
-// A writer takes its xid, then a row's id, which has the turn. One that the
-// cursor does not see has its xid from after the barrier, if the cursor sees all
-// below, and so its ids from after the turn was seen. (A snapshot's xmax will not
-// do for a barrier: transactions above it may be old.) Nor can any of it have been
-// rotated away: the slot whose turn it is never is.
+//  1. This reader saw the turn, and in a later statement took the barrier's xid.
+//  2. A writer takes its xid, then its rows' ids, which have the turn. Turns only
+//     go forward. So a writer with an xid from the barrier on writes to this turn
+//     or a later one.
+//  3. If the cursor sees all below the barrier, only such writers are left to read.
+//     (Its xmax would not do: transactions above it may be older than the barrier.)
+//  4. What a reading sees was committed before its snapshot, and it looks at the
+//     turn after that: if it is this one still, nobody has written to a later one.
+//
+// Nor can any of it have been rotated away: the slot whose turn it is never is.
 func (b *bell) turnAfter(xmin uint64) int64 {
-	if b.barrier == 0 || xmin < b.barrier {
+	if b.barrier == 0 || xmin < b.barrier || b.turn != b.seenTurn {
 		return -1
 	}
 	return b.turn

@@ -52,6 +52,11 @@ func TestBell(t *testing.T) {
 			{"yet another", 0, sight{clock: s, doorbell: s, xmin: 12, turn: 2}, order{settle: true}, settling},
 			{"barrier passed", 0, sight{clock: s, doorbell: s, xmin: 12, turn: 2}, order{}, asleep},
 		}},
+		{"says_that_it_is_there_while_it_settles", []step{ // or a long transaction would make writers take it for gone
+			{"old", 0, sight{clock: s + 30_001, doorbell: s, xmin: 9}, order{set: setNow}, settling},
+			{"renewed", 0, sight{clock: s + 30_002, doorbell: s + 30_001, xmin: 9}, order{}, settling},
+			{"barrier passed", 0, sight{clock: s + 30_003, doorbell: s + 30_001, xmin: 10}, order{}, asleep},
+		}},
 		{"follows_another_while_settling", []step{
 			{"a promise", 0, sight{clock: s, doorbell: s + 400, xmin: 9}, order{}, settling},
 			{"over, and the barrier passed", 0, sight{clock: s + 401, doorbell: s + 400, xmin: 10}, order{settle: true}, settling},
@@ -92,4 +97,25 @@ func TestBell_polling(t *testing.T) {
 	if d := b.next(now).Sub(now); d != DefaultPollInterval {
 		t.Errorf("next poll in %v", d)
 	}
+}
+
+// Where to look, of a cursor that sees all before xmin.
+func TestBell_turnAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	b := bell{tempo: defaultTempo(), backstop: DefaultBackstop, turn: -1}
+	want := func(xmin uint64, turn int64) {
+		t.Helper()
+		if got := b.turnAfter(xmin); got != turn {
+			t.Errorf("after %d: %d, want %d", xmin, got, turn)
+		}
+	}
+	poll := func(turn int64) { b.done(now, b.after(now, sight{turn: turn, xmin: 9}), 0, 10) }
+	want(99, -1) // no barrier yet
+	b.seenTurn = 4
+	b.done(now, order{settle: true}, 0, 10)
+	want(9, -1)
+	want(10, 4)
+	poll(5) // it has turned, so the next poll would only find that out again
+	want(10, -1)
 }
