@@ -18,7 +18,7 @@ describe('an infinite query', () => {
     page.mount()
     await after(100)
     void page.observer.fetchNextPage()
-    await after(2000)
+    await after(950)
     expect(page.observer.getCurrentResult().data?.pages).toEqual([[0], [0]])
   })
 

@@ -21,6 +21,7 @@ describe('one query', () => {
     await after(50)
     expect(page.data).toEqual([0])
     expect(page.api.requests).toHaveLength(1)
+    expect(page.state.isInvalidated).toBe(false)
   })
 
   it('is fetched once more after a burst during a fetch', async () => {
@@ -225,6 +226,7 @@ describe('one query', () => {
     page.write()
     page.unbind()
     page.unmount()
+    await after(10)
     page.queryClient.removeQueries({ queryKey: ['messages'] })
     await after(5000)
     expect(page.api.requests).toHaveLength(1)
