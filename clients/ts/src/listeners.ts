@@ -30,7 +30,7 @@ export interface Listeners {
   add(topics: Topics, listener: Listener, isJoined: (topic: string) => boolean): () => boolean
   event(event: RowcastEvent, data: string): void
   resync(resync: Resync, isMeant: (topic: string) => boolean): void
-  joined(names: string[]): void
+  joined(names: Topics): void
 }
 
 export function createListeners({ now, lookbackMs }: Settings, isOwn: (event: RowcastEvent) => boolean): Listeners {
@@ -86,7 +86,7 @@ export function createListeners({ now, lookbackMs }: Settings, isOwn: (event: Ro
     },
     joined(names) {
       for (const entry of [...entries]) {
-        const mine = names.filter(name => entry.topics.has(name))
+        const mine = [...entry.topics].filter(name => names.has(name))
         if (mine.length) call(entry, () => entry.listener.onJoined?.(mine))
       }
     },

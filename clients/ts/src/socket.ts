@@ -36,7 +36,7 @@ export interface Socket {
   revive(): void
   /** Closes for good: only `start` or `revive` open again. */
   stop(state: ConnectionState): void
-  /** Sends on the connection, if there is one. */
+  /** Sends on the connection. There is one from `welcome` to `lost`. */
   send(request: Request): void
 }
 
@@ -67,7 +67,7 @@ export function createSocket(settings: Settings, owner: SocketOwner): Socket {
   }
 
   function send(request: Request) {
-    if (current?.ws?.readyState === 1) current.ws.send(JSON.stringify(request))
+    current?.ws?.send(JSON.stringify(request))
   }
 
   async function open() {
@@ -84,12 +84,12 @@ export function createSocket(settings: Settings, owner: SocketOwner): Socket {
       const ws = new WebSocket(address.href.replace(/^http/, 'ws'), 'rowcast.v1')
       attempt.ws = ws
       ws.onopen = () => {
-        if (token && current === attempt) send({ type: 'auth', token })
+        if (current === attempt && token) send({ type: 'auth', token })
       }
       ws.onmessage = ({ data }) => receive(attempt, data)
       ws.onclose = ({ code }) => lose(attempt, code)
     } catch (error) {
-      if (current === attempt) warn('cannot connect', error)
+      warn('cannot connect', error)
       lose(attempt)
     }
   }

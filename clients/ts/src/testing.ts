@@ -143,7 +143,7 @@ export function fakeServer<E extends EventMap = AnyEvents>(options: FakeServerOp
 
     transmit(data: string, then?: () => void) {
       later(() => {
-        if (this.readyState !== 1) return
+        if (this.readyState > 2) return // not all kinds of WebSocket fall silent when they are told to close
         this.onmessage?.({ data })
         then?.()
       }, this.#down)

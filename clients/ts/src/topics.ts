@@ -20,7 +20,7 @@ interface Topic {
   readonly name: string
   users: number
   joined: boolean
-  /** The cursor to join with. */
+  /** The cursor to join with, when it is not joined. */
   since?: string
   /** Without `since`: the time from which on events are wanted. */
   readonly from: number
@@ -32,7 +32,7 @@ interface Topic {
 /** What the owner of the topics does for them. Each may call back into the topics, or end the connection. */
 export interface TopicsOwner {
   send(request: Request): void
-  joined(names: string[]): void
+  joined(names: ReadonlySet<string>): void
   resync(resync: Resync, isMeant: (topic: string) => boolean): void
   /** `denied` is another. */
   change(): void
@@ -93,9 +93,9 @@ export function createTopics(settings: Settings, owner: TopicsOwner): Topics {
       topics.delete(name)
       owed.delete(name)
       if (topic.joined || asked?.topics.includes(topic)) leaving.push(name)
+      if (topic.denial) publishDenied()
     }
     schedule()
-    publishDenied()
   }
 
   function welcome() {
@@ -127,26 +127,26 @@ export function createTopics(settings: Settings, owner: TopicsOwner): Topics {
     if (!asked || answer.ref !== ref) return
     const { topics: batch, at, since } = asked
     asked = undefined
-    const joined: string[] = []
+    const joined = new Set<string>()
     const members = new Set(answer.topics)
     for (const topic of batch) {
       const { name } = topic
       if (topics.get(name) !== topic) continue // it was left meanwhile
       if (members.has(name)) {
         topic.joined = true
-        topic.since = topic.denial = undefined
-        joined.push(name)
+        topic.denial = undefined
+        joined.add(name)
         if (!answer.recovered) owed.add(name)
       } else {
         deny(topic, answer.denied.get(name) ?? answer.error)
       }
     }
     cursor(answer.cursor)
-    if (joined.length) retries = 0
+    if (joined.size) retries = 0
     flush()
     // All is settled before anyone is told.
     publishDenied()
-    if (!joined.length) return
+    if (!joined.size) return
     // The server looks back from when the join arrives: one that was under way for longer may have missed something.
     if (since === undefined && lookbackMs && now() - at > lookbackMs && answer.recovered) missed(joined)
     owner.joined(joined)

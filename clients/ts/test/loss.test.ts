@@ -204,6 +204,19 @@ describe('broken at every frame', () => {
         await step()
       }
     },
+    async 'left and wanted again while its join is open'(w, step) {
+      w.listen(['a'])
+      await w.settle()
+      w.listen(['b'])
+      await pass()
+      w.ears[1]?.end()
+      await pass(250)
+      w.listen(['b'])
+      for (let i = 0; i < 12; i++) {
+        w.emit(['b'])
+        await step()
+      }
+    },
     async 'leaving and joining again'(w, step) {
       w.listen(['a', 'b'])
       await w.settle()

@@ -207,6 +207,28 @@ describe('coming back', () => {
     expect(told).toEqual(['joined a', 'joined a', 'resync a cursor_expired', 'joined a'])
   })
 
+  test('or by nobody, when the topic was left before', async () => {
+    let frames = Number.POSITIVE_INFINITY // that still get through
+    const later = (task: () => void) => void (frames-- > 0 && queueMicrotask(task))
+    const w = world({ server: { later } })
+    const leave = w.client.subscribe(['a'])
+    w.client.subscribe(['b'])
+    await pass()
+    w.server.drop()
+    w.server.emit({ type: 'x', topics: ['a'], payload: {} })
+    w.server.forget()
+    frames = 5 // open, $welcome, the join, its end, $joined
+    await pass(1000)
+    frames = Number.POSITIVE_INFINITY
+    leave()
+    await pass(5000)
+    const { told, listener } = recorder()
+    w.client.subscribe(['a'], listener)
+    await pass()
+    w.server.drop()
+    expect(told).toEqual(['joined a'])
+  })
+
   test('or by the client itself if the connection breaks before, once', async () => {
     let frames = Number.POSITIVE_INFINITY // that still get through
     const later = (task: () => void) => void (frames-- > 0 && queueMicrotask(task))
@@ -301,6 +323,10 @@ describe('denied', () => {
     w.client.subscribe(['b', 'c'])
     await pass()
     held = false
+    w.server.send({ type: '$error', payload: { code: 'bad_frame', message: 'something else' } })
+    w.server.send({ type: '$error', ref: 1, payload: { code: 'bad_frame', message: 'something else' } })
+    await pass()
+    expect(w.client.denied).toEqual({})
     w.server.send({ type: '$error', ref: 2, payload: { code: 'bad_frame', message: 'what?' } })
     await pass()
     const why = { code: 'bad_frame', message: 'what?' }
