@@ -9,6 +9,7 @@ export class Panes {
   readonly maks: Pane
 
   private constructor(
+    private readonly demo: Demo,
     readonly page: Page,
     readonly wire: Wire,
   ) {
@@ -17,11 +18,21 @@ export class Panes {
   }
 
   static async open(page: Page, demo: Demo): Promise<Panes> {
-    const panes = new Panes(page, await Wire.tap(page))
+    const panes = new Panes(demo, page, await Wire.tap(page))
+    await page.clock.install()
     await page.goto(demo.url)
     await panes.joined(2)
     panes.wire.frames.length = 0 // the last two seconds came with the joins: what other tests have written
     return panes
+  }
+
+  /** Waits until both have handled all events so far, and until what these were to cause has begun. */
+  async settle(): Promise<void> {
+    const type = `settled_${Date.now()}`
+    await this.demo.sql`SELECT rowcast.emit(${type}, '{}', array['messages'])`
+    for (const { user } of [this.olena, this.maks])
+      await this.page.locator(`[data-testid=frame][data-type=${type}][data-user=${user}]`).waitFor()
+    await this.page.clock.fastForward(1_000) // refetches are gathered for 100 ms
   }
 
   /** Waits until the daemon has answered so many joins. */

@@ -86,39 +86,29 @@ test('row 4: project_* → projects, analysis_* → runs, proposal_* → proposa
 })
 
 test('row 4: a type that is not in the map invalidates nothing', async ({ demo, page }) => {
-  const { olena, wire } = await Panes.open(page, demo)
+  const panes = await Panes.open(page, demo)
+  const { olena, wire } = panes
   await olena.open('proposals', 'proposals')
-  await demo.sql`INSERT INTO proposals (title) VALUES ('a proposal')`
-  await expect.poll(() => olena.get('proposals-row').last().textContent()).toContain('a proposal')
-  expect(olena.asked('/proposals')).toBe(2)
-
-  await demo.sql`UPDATE proposals SET title = 'another title' WHERE title = 'a proposal'`
+  await demo.sql`UPDATE proposals SET title = 'another title' WHERE id = 1`
   await demo.sql`SELECT rowcast.emit('cake_served', '{"floor":3}', array['proposals'])`
-  await expect.poll(() => wire.of('cake_served').length).toBe(2)
-  expect(wire.of('proposal_updated')).toHaveLength(2)
-  await demo.sql`INSERT INTO proposals (title) VALUES ('the next')`
-  await expect.poll(() => olena.get('proposals-row').last().textContent()).toContain('the next')
-  expect(olena.asked('/proposals')).toBe(3)
+  await panes.settle()
+  expect(wire.of('proposal_updated')).toHaveLength(2) // one for each user
+  expect(wire.of('cake_served')).toHaveLength(2)
+  expect(olena.asked('/proposals')).toBe(1)
 })
 
 test('row 5: only the page of the topic whose id the payload says is refetched', async ({ demo, page, topic }) => {
-  const { olena, maks, wire } = await Panes.open(page, demo)
+  const panes = await Panes.open(page, demo)
+  const { olena, maks, wire } = panes
   await olena.openTopic(topic)
   await maks.openTopic('1')
-  const mine = `/topics/${topic}/messages`
-  const others = '/topics/1/messages'
-  const before = await maks.messages()
-
   await demo.sql`INSERT INTO messages (topic_id, content) VALUES (${topic}, 'here')`
+  await panes.settle()
   await expect.poll(olena.messages).toEqual(['here'])
-  await demo.sql`INSERT INTO messages (topic_id, content) VALUES (1, 'there')`
-  await expect.poll(maks.messages).toEqual([...before, 'there'])
-  await demo.sql`INSERT INTO messages (topic_id, content) VALUES (${topic}, 'here again')`
-  await expect.poll(olena.messages).toEqual(['here', 'here again'])
 
-  expect(wire.of('message_created')).toHaveLength(6) // both users hear of all of them, through the topic "messages"
-  expect([olena.asked(mine), olena.asked(others)]).toEqual([3, 0])
-  expect([maks.asked(mine), maks.asked(others)]).toEqual([0, 2])
+  expect(wire.of('message_created')).toHaveLength(2) // Maks hears of it, too, through the topic "messages"
+  expect([olena.asked(`/topics/${topic}/messages`), olena.asked('/topics/1/messages')]).toEqual([2, 0])
+  expect([maks.asked(`/topics/${topic}/messages`), maks.asked('/topics/1/messages')]).toEqual([0, 1])
 })
 
 test('row 8: what nobody looks at is marked stale, and fetched once when the user comes back', async ({
@@ -182,14 +172,18 @@ test('row 12: payload.changed is a boolean: an update that changed nothing refet
   onTestFinished(async () => {
     await sql`SELECT rowcast.watch('knowledge_atoms', 'topic_id', topics => array['knowledge'], entity => 'knowledge')`
   })
-  const { olena, wire } = await Panes.open(page, demo)
+  const panes = await Panes.open(page, demo)
+  const { olena, wire } = panes
   await olena.open('knowledge', 'atoms')
-  const content = (): Promise<string | null> => olena.get('atom-1-content').textContent()
+  const changed = (): unknown[] => wire.of('knowledge_updated').map(frame => frame.payload?.changed)
 
   await sql`UPDATE knowledge_atoms SET content = content WHERE id = 1`
+  await panes.settle()
+  expect(changed()).toEqual([false, false]) // for each of the users
+  expect(olena.asked('/knowledge/atoms')).toBe(1)
+
   await sql`UPDATE knowledge_atoms SET content = 'something else' WHERE id = 1`
-  await expect.poll(content).toBe('something else')
-  const changed = wire.of('knowledge_updated').map(frame => frame.payload?.changed)
-  expect(changed.toSorted()).toEqual([false, false, true, true]) // for each of the users
+  await expect.poll(() => olena.get('atom-1-content').textContent()).toBe('something else')
+  expect(changed().slice(2)).toContain(true)
   expect(olena.asked('/knowledge/atoms')).toBe(2)
 })

@@ -75,13 +75,11 @@ for (const build of ['development', 'production'] as const) {
     expect(lines).toEqual([{ open: true, asked: ['join topic_7,topic_8'] }])
 
     await hooks.mount(list)
-    await expect.poll(() => lines[0]?.asked.at(-1)).toBe('leave topic_8')
+    await expect.poll(() => lines).toEqual([{ open: true, asked: ['join topic_7,topic_8', 'leave topic_8'] }])
     await hooks.mount()
     await expect.poll(() => lines[0]?.open).toBe(false)
-    expect(lines).toEqual([{ open: false, asked: ['join topic_7,topic_8', 'leave topic_8', 'leave topic_7'] }])
-
     await hooks.mount(list)
-    expect(lines[1]).toEqual({ open: true, asked: ['join topic_7'] })
+    expect(lines.slice(1)).toEqual([{ open: true, asked: ['join topic_7'] }])
   })
 }
 

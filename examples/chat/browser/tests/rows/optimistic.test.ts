@@ -112,12 +112,25 @@ test('row 6: shown at once, confirmed, neither gone nor doubled: the answer befo
   ])
 })
 
-test("row 6: refused with 422: taken back, the words are not lost, another's row stays", async ({
-  demo,
-  topic,
-  visitor,
-}) => {
-  const page = await visitor({ expects: [/status of 422/] })
+const refused = /status of 422/
+
+test('row 6: refused with 422: shown at once, then taken back', async ({ demo, topic, visitor }) => {
+  const page = await visitor({ expects: [refused] })
+  const { olena } = await Panes.open(page, demo)
+  await olena.openTopic(topic)
+  await watch(page)
+  await olena.get('send-too-long').click()
+  await expect.poll(olena.toasts).toEqual([expect.stringMatching(/^Taken back/)])
+  await expect.poll(olena.messages).toEqual([])
+  expect(await history(page, () => true)).toEqual([
+    [],
+    [{ element: 0, content: expect.stringMatching(/^too long/), pending: true }],
+    [],
+  ])
+})
+
+test("row 6: refused with 422: the words are not lost, and another's row stays", async ({ demo, topic, visitor }) => {
+  const page = await visitor({ expects: [refused] })
   const { olena, maks } = await Panes.open(page, demo)
   for (const pane of [olena, maks]) await pane.openTopic(topic)
   await watch(page)
@@ -127,6 +140,7 @@ test("row 6: refused with 422: taken back, the words are not lost, another's row
   await expect.poll(olena.messages).toEqual([tooLong])
   await demo.sql`INSERT INTO messages (topic_id, content) VALUES (${topic}, 'theirs')`
   await expect.poll(maks.messages).toEqual(['theirs'])
+  expect(await olena.messages()).toEqual([tooLong])
   release()
 
   await expect.poll(olena.messages).toEqual(['theirs'])
