@@ -171,6 +171,18 @@ it('uses the QueryClient that it is given, and stops when it is not enabled', as
   expect(invalidate).toHaveBeenCalledTimes(1)
 })
 
+it('goes over to another QueryClient', async () => {
+  const { api, write, show } = await page('7')
+  const other = new QueryClient()
+  const queryFn = vi.fn(() => 1)
+  await other.prefetchQuery({ queryKey: ['messages'], queryFn })
+  show('7', { queryClient: other, invalidate: { message_created: { queryKey: ['messages'], refetchType: 'all' } } })
+  write('7')
+  await pass(1000)
+  expect(queryFn).toHaveBeenCalledTimes(2)
+  expect(api).not.toHaveBeenCalled()
+})
+
 it('keeps a component right that waits for its data', async () => {
   const server = fakeServer<Events>()
   const client = createClient<Events>({ url: 'ws://test/ws', WebSocket: server.WebSocket })

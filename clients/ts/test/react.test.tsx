@@ -1,11 +1,12 @@
 // @vitest-environment jsdom
+import { QueryClient } from '@tanstack/react-query'
 import { act, cleanup, render, renderHook } from '@testing-library/react'
 import { type ReactNode, StrictMode } from 'react'
 import { hydrateRoot } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createClient } from '../src/index.js'
-import { RowcastProvider, useRowcast, useWebSocket, type WebSocketOptions } from '../src/react.js'
+import { RowcastProvider, useQueryInvalidation, useRowcast, useWebSocket, type WebSocketOptions } from '../src/react.js'
 import { fakeServer } from '../src/testing.js'
 
 interface Events {
@@ -157,6 +158,25 @@ describe('useWebSocket', () => {
     unmount()
     await pass(1000)
     expect(server.connections).toBe(0)
+  })
+
+  const queryClient = new QueryClient()
+  it.each([
+    ['useWebSocket', (topics: string[]) => useWebSocket<Events>({ topics })],
+    ['useQueryInvalidation', (topics: string[]) => useQueryInvalidation<Events>({ topics, queryClient })],
+  ])('%s goes over to another client', async (_, useIt) => {
+    const [first, second] = [world(), world()]
+    let { client } = first
+    const wrapper = ({ children }: { children?: ReactNode }) => (
+      <RowcastProvider client={client}>{children}</RowcastProvider>
+    )
+    const { rerender } = renderHook(() => useIt(['a']), { wrapper })
+    await pass()
+    client = second.client
+    rerender()
+    await pass(1000)
+    expect(first.server.connections).toBe(0)
+    expect(second.asked()).toEqual(['join a'])
   })
 
   it('shares the client with other components', async () => {

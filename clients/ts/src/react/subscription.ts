@@ -35,7 +35,7 @@ export function useSubscription(
   { topics, enabled = true }: SubscriptionOptions,
   subscribe: (topics: readonly string[]) => () => void,
 ): void {
-  const names = JSON.stringify([...new Set(topics)].sort())
+  const names = JSON.stringify([...topics].sort())
   useEffect(() => {
     if (!enabled) return
     // The client lets topics outlive their last listener a little: the new ones are joined before the old are left, and
