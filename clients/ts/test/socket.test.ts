@@ -184,6 +184,16 @@ describe('silence', () => {
     expect(w.states).toEqual(['connecting', 'connected'])
   })
 
+  test('before the first frame after $welcome, too', async () => {
+    const w = world()
+    w.client.subscribe([])
+    await pass(29_999)
+    expect(w.server.requests).toEqual([])
+    await pass(10_000)
+    expect(w.server.requests).toEqual([{ type: 'ping' }])
+    expect(w.states).toEqual(['connecting', 'connected'])
+  })
+
   test('a server that does not answer is left', async () => {
     let deaf = false
     const w = await connected({
