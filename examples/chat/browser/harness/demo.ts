@@ -48,30 +48,6 @@ export class Demo {
     return () => events
   }
 
-  /**
-   * Waits until whoever joins is not told to fetch again: by a daemon younger than clients look back, or by the $resync
-   * of a test before. That would be right, but spoil the counting of requests.
-   */
-  async settled(): Promise<void> {
-    const socket = new WebSocket(this.socket, 'rowcast.v1')
-    await new Promise<void>((resolve, reject) => {
-      let resynced = false
-      const look = (): void => {
-        resynced = false
-        socket.send('{"type":"join","ref":1,"topics":["messages"],"lookback_ms":2000}')
-      }
-      socket.on('error', reject)
-      socket.on('message', data => {
-        const { type, payload } = JSON.parse(String(data))
-        if (type === '$welcome') look()
-        else if (type === '$resync') resynced = true
-        else if (type === '$joined' && payload.recovered && !resynced) resolve()
-        else if (type === '$joined') setTimeout(look, 100)
-      })
-    })
-    socket.close()
-  }
-
   /** How many requests the API has had from a client of the page; it says its name in X-Client. */
   async requests(client: string): Promise<number> {
     const response = await fetch(`${this.url}api/requests`)

@@ -2,6 +2,7 @@ import type { Browser, Page } from 'playwright-core'
 import { test as plain } from 'vitest'
 import { launch } from './browser.ts'
 import { Demo } from './demo.ts'
+import { settled } from './settled.ts'
 import { Site } from './site.ts'
 import { type VisitorOptions, Visitors } from './visitor.ts'
 
@@ -46,7 +47,7 @@ export const test = plain.extend<OfRun & OfTest>({
   ],
   // After site: a page leaves before what it asks is gone.
   visitor: async ({ browser, demo, site: _, task }, use) => {
-    await demo.settled()
+    await settled(demo.socket)
     const visitors = new Visitors(browser)
     await use(options => visitors.add(options))
     const failed = task.result?.state === 'fail' || visitors.errors.length > 0

@@ -2,6 +2,7 @@ import { freeze } from '../../harness/browser.ts'
 import { Daemon } from '../../harness/daemon.ts'
 import { List } from '../../harness/list.ts'
 import { Remote } from '../../harness/remote.ts'
+import { settled } from '../../harness/settled.ts'
 import { expect, test } from '../../harness/test.ts'
 import { Wire } from '../../harness/wire.ts'
 
@@ -44,6 +45,7 @@ test('hidden tabs: a page that was frozen while the daemon came anew catches up'
   topic,
 }) => {
   const daemon = await Daemon.start(demo.database.url)
+  await settled(daemon.socket)
   const list = await List.open(page, site, { socket: daemon.socket, topic })
   await list.live()
   const thaw = await freeze(browser)
