@@ -106,6 +106,7 @@ export function createTopics(settings: Settings, owner: TopicsOwner): Topics {
   function lost() {
     live = false
     asked = undefined
+    leaving.length = 0
     clearTimeout(retryTimer)
     for (const topic of topics.values()) {
       if (topic.joined) topic.since = newest
