@@ -205,6 +205,8 @@ describe('useWebSocket', () => {
     act(() => server.drop())
     await pass()
     expect(result.current).toMatchObject({ connectionState: 'reconnecting', nextRetryAt: Date.now() + 1000 })
+    await pass(1000)
+    expect(result.current).toMatchObject({ connectionState: 'reconnecting', nextRetryAt: Date.now() + 2000 })
     server.accept()
     act(() => result.current.retry())
     await pass()
