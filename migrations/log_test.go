@@ -338,9 +338,46 @@ func TestRotate_turns(t *testing.T) {
 				t.Errorf("a clock set back: %s", got)
 			}
 		}
-		d.admin.exec("UPDATE rowcast.mark SET at = at - interval '15 minutes'")
-		if got := d.admin.text("SELECT rowcast.rotate(pg_current_snapshot())"); got != "rotated" {
-			t.Errorf("a turn later: %s", got)
+		// Six turns are two hours.
+		for minutes, want := range map[int]string{19: "empty", 20: "rotated"} {
+			d.admin.exec("UPDATE rowcast.mark SET at = now() - $1 * interval '1 minute'", minutes)
+			if got := d.admin.text("SELECT rowcast.rotate(pg_current_snapshot())"); got != want {
+				t.Errorf("%d minutes later: %s", minutes, got)
+			}
+		}
+	})
+}
+
+// The turn is outside of the transaction that moves it: if that fails, the slot
+// after the next is not empty, and is emptied before anybody comes to it.
+func TestRotate_interrupted(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.rotate(d.snapshot())
+		for _, k := range []int{0, 2, 3} { // in turn 1
+			d.admin.put(k, 1)
+		}
+		d.admin.exec("UPDATE rowcast.mark SET at = at - interval '31 days'")
+		d.admin.exec("BEGIN; SELECT rowcast.rotate(pg_current_snapshot()); ROLLBACK")
+		for _, want := range []string{"2: 1 3 4", "2: 1 4", "3: 1", "4: 1"} {
+			if got := d.admin.text("SELECT rowcast.turn() || ': ' || string_agg((id / 10000000000)::text, ' ' ORDER BY id) FROM rowcast.log"); got != want {
+				t.Errorf("turn and log: %s, want %s", got, want)
+			}
+			d.rotate(d.snapshot())
+		}
+	})
+}
+
+// More rows than a turn has ids for begin the next turn by themselves.
+func TestLog_of_a_full_turn(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec("CREATE TABLE n (id int); SELECT rowcast.watch('n')")
+		d.admin.exec("SELECT setval('rowcast.log_id_seq', 39999999998)")
+		d.app.exec("INSERT INTO n SELECT generate_series(1, 3)")
+		if got := d.admin.text("SELECT string_agg(id || ' ' || tableoid::regclass, ', ' ORDER BY id) FROM rowcast.log"); got != "39999999999 rowcast.log_3, 40000000000 rowcast.log_4, 40000000001 rowcast.log_4" {
+			t.Error(got)
+		}
+		if got := d.rotate(d.snapshot()) + d.admin.text("SELECT rowcast.turn()::text"); got != "rotated5" {
+			t.Error(got)
 		}
 	})
 }

@@ -233,7 +233,7 @@ func TestChores_rotate(t *testing.T) {
 	if n := s.Stats().Rotated; n != 1 {
 		t.Errorf("rotated %d times within a turn", n)
 	}
-	execute(t, conn, "UPDATE rowcast.mark SET at = at - interval '15 minutes'")
+	execute(t, conn, "UPDATE rowcast.mark SET at = at - interval '20 minutes'")
 	if n := turn(time.Minute); n != 2 {
 		t.Errorf("rotated %d times", n)
 	}

@@ -64,10 +64,12 @@ CREATE FUNCTION rowcast.joined(a pg_snapshot, b pg_snapshot) RETURNS pg_snapshot
                         ORDER BY x) AS xip) s
 $$;
 
--- Once in an eighth of the retention: empties the slot that comes after the next,
--- and begins the next turn. (If the next slot is not empty, it empties that, and
--- the turn goes on.) seen is what the caller had read a minute or more ago; what
--- it does not see is never removed.
+-- Once in a sixth of the retention: empties the slot after the next, which has
+-- the oldest rows, and begins the next turn. So one slot is being written, one is
+-- empty, and the turns in the other six together are as old as the log is to be.
+-- (If the next slot is not empty, because the last time broke off or somebody came
+-- late, it empties that, and the turn goes on.) seen is what the caller had read a
+-- minute or more ago; what it does not see is never removed.
 --
 --   rotated  done
 --   empty    it is not time yet
@@ -107,13 +109,13 @@ BEGIN
   UPDATE rowcast.mark SET at = clock_timestamp() WHERE at > clock_timestamp();  -- the clock was set back
   crowded := coalesce(rowcast.log_bytes() < (SELECT sum(pg_total_relation_size(i.inhrelid)) FROM pg_inherits i
                                               WHERE i.inhparent = 'rowcast.log'::regclass), false);
-  IF NOT crowded AND EXISTS (SELECT FROM rowcast.mark m WHERE clock_timestamp() - m.at < rowcast.retention_ms() / 8 * interval '1 ms') THEN
+  IF NOT crowded AND EXISTS (SELECT FROM rowcast.mark m WHERE clock_timestamp() - m.at < rowcast.retention_ms() / 6 * interval '1 ms') THEN
     RETURN 'empty';
   END IF;
 
   turn := greatest(rowcast.turn(), 0);  -- after the lock: nobody else moves it
   next := turn + (pg_relation_size(format('rowcast.log_%s', (turn + 1) % 8)) = 0)::int;
-  -- Writers are in the current slot, and as soon as the turn has moved in the next.
+  -- Writers are in the current slot, and in the next as soon as the turn has moved.
   FOR i IN next - turn + 1 .. CASE WHEN crowded THEN 7 ELSE next - turn + 1 END LOOP
     far := (turn + i) % 8;
     part := format('rowcast.log_%s', far);
@@ -143,6 +145,8 @@ BEGIN
   -- Joined, not replaced: the slot's last row may be an old transaction's,
   -- and the mark of what went before it lies higher.
   ON CONFLICT (slot) DO UPDATE SET snapshot = rowcast.joined(m.snapshot, excluded.snapshot), at = excluded.at;
+  -- Not undone if this transaction fails now. Ids only grow: those that are taken
+  -- meanwhile are of the turn that ends.
   IF next > turn THEN
     PERFORM setval('rowcast.log_id_seq', next * 10000000000);
   END IF;
