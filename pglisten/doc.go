@@ -48,10 +48,10 @@
 //
 // The barrier also says where to look. The eight slots of the log take turns, and
 // a row's id, which a writer takes when it owns its xid, says whose turn it was.
-// So whoever comes after the barrier writes to the slot that had its turn before
-// it, or, once the log has turned, to a later one. While the turn stays, a poll
-// looks into that slot alone. The poll that finds it gone looks again through all
-// of the log, and a sleeping reader settles anew.
+// So who comes after the barrier writes to the slot whose turn it was before it,
+// or to a later one. While the turn lasts, a poll looks into that slot alone. The
+// poll that finds it over looks again, through all of the log, as do those after
+// it, until the reader settles again: a sleeping one does so at once.
 //
 // pglisten never imports rooms, bridge, config, net/http or a WebSocket.
 package pglisten
