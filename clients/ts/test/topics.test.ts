@@ -321,6 +321,10 @@ describe('denied', () => {
       await pass(1)
       expect(joins(w).slice(1)).toEqual(Array(4).fill({ topics: ['a'], since: 'c0' }))
       expect(w.client.denied).toEqual({})
+      denied = true
+      w.client.subscribe(['b'])
+      await pass(1000)
+      expect(joins(w)).toHaveLength(7) // the waits begin anew
     },
   )
 
