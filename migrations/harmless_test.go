@@ -285,3 +285,18 @@ func TestHarmless_ddl_older_snapshot(t *testing.T) {
 		}
 	})
 }
+
+// lastval() is of the sequence used last, which is now the log's. It is refused,
+// and never a wrong number; currval() and RETURNING are as ever.
+func TestHarmless_last_value(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		d.admin.exec("CREATE TABLE n (id serial); SELECT rowcast.watch('n'); SELECT rowcast.grant_emit('app')")
+		if got := d.app.text("INSERT INTO n DEFAULT VALUES RETURNING id::text"); got != "1" {
+			t.Errorf("RETURNING %s", got)
+		}
+		if got := d.app.text("SELECT currval('n_id_seq')::text"); got != "1" {
+			t.Errorf("currval %s", got)
+		}
+		d.app.fails("SELECT lastval()", "permission denied for sequence log_id_seq")
+	})
+}

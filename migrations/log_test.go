@@ -182,6 +182,11 @@ func TestGrants(t *testing.T) {
 		for _, sql := range []string{"SELECT * FROM n", "DELETE FROM rowcast.log", "UPDATE rowcast.epoch SET epoch = 'aaaa'", "SELECT rowcast.emit('a', '{}', '{t}')", "SELECT rowcast.watch('n')", "SELECT rowcast.configure('1 day')"} {
 			daemon.fails(sql, "permission denied")
 		}
+		// Who moved it back would make ids come twice.
+		for _, sql := range []string{"SELECT nextval('rowcast.log_id_seq')", "SELECT setval('rowcast.log_id_seq', 1)", "ALTER SEQUENCE rowcast.log_id_seq RESTART"} {
+			daemon.fails(sql, "log_id_seq")
+			d.app.fails(sql, "log_id_seq")
+		}
 	})
 }
 
