@@ -3,7 +3,7 @@
 
 import type { RowcastEvent } from './protocol.js'
 import type { Settings } from './settings.js'
-import type { Listener, Message, Resync } from './types.js'
+import type { Listener, Resync } from './types.js'
 
 /** A replay may repeat events: so many are remembered at least (docs/protocol.md). */
 const REMEMBERED = 4096
@@ -15,10 +15,11 @@ interface Entry {
   listener: Listener
 }
 
-/** A message, and who knows it: one listener may have several entries, and may come back with other topics. */
+/** What was said, and who knows it: one listener may have several entries, and may come back with other topics. */
 interface Told {
   at: number
-  message: Message
+  isMeant(topic: string): boolean
+  words: ((listener: Listener) => void)[]
   to: Set<Listener>
 }
 
@@ -38,15 +39,23 @@ export function createListeners({ now, lookbackMs }: Settings, isOwn: (event: Ro
   const seen = memory(REMEMBERED)
   const recent: Told[] = [] // of the last `lookbackMs` before the newest
 
-  function tell(entry: Entry, { message, to }: Told) {
+  function tell(entry: Entry, { isMeant, words, to }: Told) {
     const { topics, listener } = entry
-    const { event } = message
-    if (to.has(listener) || !event.topics.some(topic => topics.has(topic))) return
-    call(entry, () => {
-      to.add(listener)
-      listener.onMessage?.(message)
-    })
-    call(entry, () => listener.onEvent?.(event, { own: isOwn(event) }))
+    if (to.has(listener) || ![...topics].some(isMeant)) return
+    for (const word of words) {
+      call(entry, () => {
+        to.add(listener)
+        word(listener)
+      })
+    }
+  }
+
+  function tellAll(isMeant: Told['isMeant'], ...words: Told['words']) {
+    const at = now()
+    const told: Told = { at, isMeant, words, to: new Set() }
+    recent.push(told)
+    while (recent[0] && recent[0].at < at - lookbackMs) recent.shift()
+    for (const entry of [...entries]) tell(entry, told)
   }
 
   /** Any callback may end any listener. */
@@ -73,16 +82,14 @@ export function createListeners({ now, lookbackMs }: Settings, isOwn: (event: Ro
         if (seen.has(id)) return
         seen.add(id)
       }
-      const at = now()
-      const told: Told = { at, message: { data, event }, to: new Set() }
-      recent.push(told)
-      while (recent[0] && recent[0].at < at - lookbackMs) recent.shift()
-      for (const entry of [...entries]) tell(entry, told)
+      tellAll(
+        topic => event.topics.includes(topic),
+        listener => listener.onMessage?.({ data, event }),
+        listener => listener.onEvent?.(event, { own: isOwn(event) }),
+      )
     },
     resync(resync, isMeant) {
-      for (const entry of [...entries]) {
-        if ([...entry.topics].some(isMeant)) call(entry, () => entry.listener.onResync?.(resync))
-      }
+      tellAll(isMeant, listener => listener.onResync?.(resync))
     },
     joined(names) {
       for (const entry of [...entries]) {

@@ -149,9 +149,10 @@ export function createSocket(settings: Settings, owner: SocketOwner): Socket {
     if (fate === 'token') {
       askedAgain = true
       end(state === 'connected' ? 'reconnecting' : state, 0)
-    } else if (typeof bye === 'number') end('reconnecting', Math.min(bye, b.probeMs[1]))
-    else if (failures < b.attempts) end('reconnecting', backoff(settings, failures++))
-    else end('disconnected', b.probeMs[0] + (b.probeMs[1] - b.probeMs[0]) * random())
+    } else if (failures < b.attempts) {
+      const wait = backoff(settings, failures)
+      end('reconnecting', failures++ ? wait : Math.min(bye ?? wait, b.probeMs[1])) // once, or a daemon could make us hurry
+    } else end('disconnected', b.probeMs[0] + (b.probeMs[1] - b.probeMs[0]) * random())
   }
 
   function stop(as: ConnectionState) {

@@ -99,6 +99,18 @@ describe('listeners', () => {
     expect(w.server.requests).toHaveLength(1)
   })
 
+  test('who comes late to a topic is told of what was missed shortly before', async () => {
+    const w = world()
+    w.client.subscribe(['a'])
+    await pass()
+    w.server.resync()
+    await pass(1000)
+    const { told, listener } = recorder()
+    w.client.subscribe(['a'], listener)
+    await pass()
+    expect(told).toEqual(['joined a', 'resync * source_gap'])
+  })
+
   test('an event that came through another topic is not lost for a topic that joins with a lookback', async () => {
     const w = world()
     w.client.subscribe(['a'])

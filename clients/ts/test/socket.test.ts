@@ -118,14 +118,24 @@ describe('coming back', () => {
     expect(await waits(w, 1)).toEqual([1000])
   })
 
-  test('comes back when $bye says, and counts from the start if that fails', async () => {
+  test('comes back when $bye says; with back-off if that fails', async () => {
     const w = await connected()
     await pass(5000)
     w.server.bye(1400)
     await pass()
     expect(w.client.connectionState).toBe('reconnecting')
     w.server.refuse()
-    expect(await waits(w, 2)).toEqual([1400, 1000])
+    expect(await waits(w, 2)).toEqual([1400, 2000])
+  })
+
+  test('one $bye after the other makes nobody hurry', async () => {
+    const w = await connected()
+    for (const wait of [100, 2000, 4000]) {
+      w.server.bye(100)
+      await pass()
+      expect(await waits(w, 1)).toEqual([wait])
+      await pass()
+    }
   })
 
   test('a senseless retry_after_ms is cut', async () => {
