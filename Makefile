@@ -24,7 +24,7 @@ demo: ## try it: a throw-away Postgres, the daemon and a page
 	@scripts/install-missing postgres
 	@go build -o bin/rowcast ./cmd/rowcast && exec bin/rowcast dev
 
-test: lint test-go ## everything that must be green
+test: lint test-go test-ts test-page test-browser ## everything that must be green
 
 test-go: ## the Go tests, on three majors of Postgres
 	@scripts/install-missing postgres cc npm
