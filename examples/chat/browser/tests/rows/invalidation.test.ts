@@ -80,7 +80,7 @@ test('row 4: project_* → projects, analysis_* → runs, proposal_* → proposa
     for (const [i, { type, statement }] of changes.entries()) {
       await statement()
       await expect.poll(() => olena.asked(path), { message: type }).toBe(2 + i)
-      expect(wire.of(type), type).toHaveLength(2) // one for each user
+      await expect.poll(() => wire.of(type).length, { message: type }).toBe(2) // one for each user
     }
   }
 })
