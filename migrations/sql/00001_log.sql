@@ -10,8 +10,8 @@
 REVOKE ALL ON SCHEMA rowcast FROM PUBLIC;
 
 CREATE TABLE rowcast.log (
-  -- The turn times 10^10, and a count. CACHE 1, always: within one reading, the order of ids is
-  -- the order of cause and effect.
+  -- The turn times 10^10, and a count. CACHE 1, always: no session may keep ids of an earlier
+  -- turn, and within one reading the order of ids is the order of cause and effect.
   id          bigint GENERATED ALWAYS AS IDENTITY (CACHE 1),
   xid         xid8        NOT NULL,            -- the top-level transaction: what a reader's snapshot is asked about
   watch       int         NOT NULL,            -- rowcast.watch.id; 0 for emit()
@@ -46,8 +46,8 @@ CREATE TABLE rowcast.log_6 PARTITION OF rowcast.log FOR VALUES IN (6) WITH (auto
 CREATE TABLE rowcast.log_7 PARTITION OF rowcast.log FOR VALUES IN (7) WITH (autovacuum_vacuum_insert_threshold = -1);
 
 -- Whose turn it is, or -1 before the first row. rowcast.rotate() moves the
--- sequence on to the next. So a row's slot costs its writer nothing, and nobody
--- whose transaction began after a turn was seen writes into an earlier one.
+-- sequence on to the next. So a row's slot costs its writer nothing; and whoever
+-- takes an xid after the turn was seen writes into this slot or a later one.
 CREATE FUNCTION rowcast.turn() RETURNS bigint LANGUAGE sql VOLATILE AS $$
   SELECT COALESCE(pg_catalog.pg_sequence_last_value('rowcast.log_id_seq') OPERATOR(pg_catalog./) 10000000000, '-1'::pg_catalog.int8)
 $$;
