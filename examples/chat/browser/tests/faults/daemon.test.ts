@@ -8,8 +8,8 @@ import { Remote } from '../../harness/remote.ts'
 import { Site } from '../../harness/site.ts'
 import { expect, test } from '../../harness/test.ts'
 
-/** What Chromium says of a daemon that is gone or on its way. */
-const gone = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|Unexpected response code: 503/
+/** What Chromium says of a daemon that is gone or on its way, in ever other words for why. */
+const gone = /WebSocket connection to '.*' failed/
 const backoff = { baseMs: 100, factor: 1, attempts: 1_000 }
 
 for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
