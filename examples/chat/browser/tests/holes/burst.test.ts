@@ -19,12 +19,11 @@ test('the burst: 500 events in a second, an API of 150 ms: at most 12 requests, 
     )
   await expect.poll(async () => (await written()).length, { interval: 100 }).toBe(500)
   await careful.shows(await written())
-  await naive.shows(await written())
+  await expect.poll(() => site.requests('naive')).toBeGreaterThan(60)
+  console.log(`burst of 500: ${site.requests('careful')} requests, the naive way ${site.requests('naive')} so far`)
+  await naive.page.close() // it has some hundred more to make
   await expect.poll(site.idle).toBe(true)
-
-  console.log(`burst of 500: ${site.requests('careful')} requests, the naive way ${site.requests('naive')}`)
   expect(site.requests('careful')).toBeLessThanOrEqual(12)
-  expect(site.requests('naive')).toBeGreaterThan(60)
 })
 
 test('the burst: the list moves while events stream in faster than the API answers', async ({
