@@ -1,4 +1,4 @@
-import { createStore } from './shared/store'
+import { createStore } from './lib/store'
 
 /** How long the server waits before each answer: the lab's "slow API". */
 export const delayMs = createStore(0)

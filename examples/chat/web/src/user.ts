@@ -7,8 +7,8 @@ import { journey } from './features/journey/journey'
 import { requests } from './features/lab/requests'
 import { toastRack } from './features/toasts/toasts'
 import { createNetwork, type Network } from './features/websocket/network'
+import { createStore, type Store } from './lib/store'
 import { type Events, schema } from './rowcast'
-import { createStore, type Store } from './shared/store'
 
 export type UserId = 'olena' | 'maks'
 

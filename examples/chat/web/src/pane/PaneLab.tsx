@@ -1,6 +1,6 @@
 import { useSendMessage } from '../features/messages/queries'
-import { useStore } from '../shared/store'
-import { useClock } from '../shared/useClock'
+import { useStore } from '../lib/store'
+import { useClock } from '../lib/useClock'
 import { useUser } from '../user'
 
 const OFFLINE_MS = 10_000

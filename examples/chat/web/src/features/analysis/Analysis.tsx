@@ -1,4 +1,4 @@
-import { Listing } from '../../shared/Listing'
+import { Listing } from '../../components/Listing'
 import { useRuns, useStartRun } from './queries'
 import { RunDetail } from './RunDetail'
 

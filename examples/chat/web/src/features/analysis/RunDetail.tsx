@@ -1,4 +1,4 @@
-import { time } from '../../shared/format'
+import { time } from '../../lib/format'
 import { useEndRun, useRun } from './queries'
 
 /** The page that a toast leads to. */

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
+import { useSend } from '../../lib/useSend'
 import type { AnalysisRun } from '../../rowcast'
-import { useSend } from '../../shared/useSend'
 import { useUser } from '../../user'
 import { keys } from '../websocket/queryKeys'
 

@@ -1,5 +1,5 @@
 import { memo, useState, useSyncExternalStore } from 'react'
-import { clockMs } from '../../shared/format'
+import { clockMs } from '../../lib/format'
 import { frames, type LoggedFrame } from './frames'
 import './frames.css'
 

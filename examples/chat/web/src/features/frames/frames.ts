@@ -1,4 +1,4 @@
-import { throttle } from '../../shared/throttle'
+import { throttle } from '../../lib/throttle'
 import type { UserId } from '../../user'
 import type { Frame } from '../websocket/network'
 

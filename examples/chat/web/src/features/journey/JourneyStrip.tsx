@@ -1,6 +1,6 @@
 import type { CSSProperties } from 'react'
-import { ms } from '../../shared/format'
-import { useStore } from '../../shared/store'
+import { ms } from '../../lib/format'
+import { useStore } from '../../lib/store'
 import type { UserId } from '../../user'
 import { HOPS } from './hops'
 import { type Journey, journey } from './journey'

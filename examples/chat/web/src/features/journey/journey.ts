@@ -1,7 +1,7 @@
 import type { EventOf } from 'rowcast'
+import { epochMs, now } from '../../lib/now'
+import { createStore } from '../../lib/store'
 import type { Events } from '../../rowcast'
-import { epochMs, now } from '../../shared/now'
-import { createStore } from '../../shared/store'
 import type { UserId } from '../../user'
 
 /** What one user's page measured of an event. All in ms. */

@@ -1,5 +1,5 @@
+import { epochMs } from '../../lib/now'
 import type { Events } from '../../rowcast'
-import { epochMs } from '../../shared/now'
 import { useUser } from '../../user'
 import { addLatency } from '../latency/latency'
 import { LISTS } from '../websocket/eventQueryMap'

@@ -1,6 +1,6 @@
+import { AddForm } from '../../components/AddForm'
+import { Listing } from '../../components/Listing'
 import type { Knowledge } from '../../rowcast'
-import { AddForm } from '../../shared/AddForm'
-import { Listing } from '../../shared/Listing'
 import { useAtoms, useCreateAtom, useUpdateAtom } from './queries'
 
 export function KnowledgeAtoms({ topicId }: { topicId: string }) {

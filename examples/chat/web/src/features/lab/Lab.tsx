@@ -1,6 +1,6 @@
 import { useState } from 'react'
 import { delayMs } from '../../api'
-import { useStore } from '../../shared/store'
+import { useStore } from '../../lib/store'
 import { requests } from './requests'
 
 const DELAYS = [0, 150, 1500]

@@ -1,4 +1,4 @@
-import { useStore } from '../../shared/store'
+import { useStore } from '../../lib/store'
 import type { User } from '../../user'
 import { requests } from './requests'
 

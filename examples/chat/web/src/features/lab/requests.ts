@@ -1,5 +1,5 @@
-import { createStore } from '../../shared/store'
-import { throttle } from '../../shared/throttle'
+import { createStore } from '../../lib/store'
+import { throttle } from '../../lib/throttle'
 
 /** The GETs that the server has counted, by client. */
 const counts = createStore<Readonly<Record<string, number>>>({})

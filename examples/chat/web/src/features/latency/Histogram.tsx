@@ -1,5 +1,5 @@
-import { ms } from '../../shared/format'
-import { useStore } from '../../shared/store'
+import { ms } from '../../lib/format'
+import { useStore } from '../../lib/store'
 import { BOUNDS, buckets, latencies, quantile } from './latency'
 import './latency.css'
 

@@ -1,5 +1,5 @@
-import { createStore } from '../../shared/store'
-import { throttle } from '../../shared/throttle'
+import { createStore } from '../../lib/store'
+import { throttle } from '../../lib/throttle'
 
 const KEEP = 1000
 

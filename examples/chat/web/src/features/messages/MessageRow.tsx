@@ -1,5 +1,5 @@
 import { memo, useLayoutEffect, useRef, useState } from 'react'
-import { time } from '../../shared/format'
+import { time } from '../../lib/format'
 import { useUser } from '../../user'
 import { journey } from '../journey/journey'
 import { EditMessage } from './EditMessage'

@@ -1,6 +1,6 @@
 import { notifyManager, type QueryClient, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { now } from '../../lib/now'
 import type { Message } from '../../rowcast'
-import { now } from '../../shared/now'
 import { useUser } from '../../user'
 import { journey } from '../journey/journey'
 import { keys } from '../websocket/queryKeys'

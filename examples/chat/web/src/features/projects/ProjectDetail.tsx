@@ -1,4 +1,4 @@
-import { AddForm } from '../../shared/AddForm'
+import { AddForm } from '../../components/AddForm'
 import { useDeleteProject, useProject, useUpdateProject } from './queries'
 
 /** The page of one project: a query of its own beside the list's. */

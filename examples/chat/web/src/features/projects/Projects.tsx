@@ -1,6 +1,6 @@
 import { useState } from 'react'
-import { AddForm } from '../../shared/AddForm'
-import { Listing } from '../../shared/Listing'
+import { AddForm } from '../../components/AddForm'
+import { Listing } from '../../components/Listing'
 import { ProjectDetail } from './ProjectDetail'
 import { useCreateProject, useProjects } from './queries'
 

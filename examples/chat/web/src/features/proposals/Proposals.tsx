@@ -1,6 +1,6 @@
+import { AddForm } from '../../components/AddForm'
+import { Listing } from '../../components/Listing'
 import type { Proposal } from '../../rowcast'
-import { AddForm } from '../../shared/AddForm'
-import { Listing } from '../../shared/Listing'
 import { useCreateProposal, useDecide, useProposals } from './queries'
 
 export function Proposals({ topicId }: { topicId: string }) {

@@ -1,4 +1,4 @@
-import { useStore } from '../../shared/store'
+import { useStore } from '../../lib/store'
 import { useUser } from '../../user'
 import './toasts.css'
 

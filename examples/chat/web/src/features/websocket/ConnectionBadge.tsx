@@ -1,5 +1,5 @@
 import type { ConnectionState } from 'rowcast'
-import { useClock } from '../../shared/useClock'
+import { useClock } from '../../lib/useClock'
 
 interface Props {
   state: ConnectionState

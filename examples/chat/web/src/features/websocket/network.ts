@@ -1,6 +1,6 @@
 import type { WebSocketConstructor, WebSocketLike } from 'rowcast'
-import { now } from '../../shared/now'
-import { createStore, type Store } from '../../shared/store'
+import { now } from '../../lib/now'
+import { createStore, type Store } from '../../lib/store'
 
 export interface Frame {
   at: number // ms since the epoch, with fractions

@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useQueryInvalidation } from 'rowcast/react'
+import { useStore } from '../../../lib/store'
 import type { Events } from '../../../rowcast'
-import { useStore } from '../../../shared/store'
 import { useUser } from '../../../user'
 import { heldByWrites } from '../../messages/queries'
 import { EVENT_QUERY_MAP, LISTS } from '../eventQueryMap'
