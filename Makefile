@@ -42,8 +42,9 @@ test-browser: examples/chat/browser/$(INSTALLED) ## the demo's page in Chromium,
 	@npm --prefix examples/chat/browser run --silent test
 	@npm --prefix examples/chat/browser run --silent check # of the client that the tests have installed
 
-lint: $(LINT) ## read the code for faults and for imports against the map
+lint: $(LINT) ## read the code for faults, for imports against the map, and for calls into known vulnerabilities
 	$(LINT) run
+	@scripts/vulncheck
 
 bench: ## measure this machine: latency, and what a write costs
 	@scripts/install-missing postgres
