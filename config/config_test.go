@@ -57,7 +57,7 @@ func TestExampleFileIsTheDefault(t *testing.T) {
 	}
 	want := Default()
 	got.Channels, want.Channels = nil, nil // [] and nil are the same to everybody but DeepEqual
-	got.HTTP.AllowedOrigins = nil
+	got.HTTP.AllowedOrigins, got.HTTP.TrustedProxies = nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("rowcast.yaml says\n%v\nthe defaults are\n%v", got, want)
 	}
@@ -97,6 +97,15 @@ func TestLoad(t *testing.T) {
 		{
 			name: "json", file: `{"http": {"tls": {"cert": "c"}}, "capture": {"mode": "poll", "poll_interval": "5s"}}`,
 			want: func(c *Config) { c.HTTP.TLS.Cert, c.Capture.Mode = "c", "poll" },
+		},
+		{
+			name: "yes and no", file: "# a.yaml\nauth: {anonymous: true, query_token: true}\n",
+			env:  map[string]string{"ROWCAST_AUTH_QUERY_TOKEN": "false"},
+			want: func(c *Config) { c.Auth.Anonymous = true },
+		},
+		{
+			name: "yes as a bare flag", args: []string{"--auth.anonymous"},
+			want: func(c *Config) { c.Auth.Anonymous = true },
 		},
 		{name: "a section with nothing in it", file: "# a.yaml\nhttp:\nlimits:\n", want: func(*Config) {}},
 		{
@@ -171,8 +180,10 @@ func TestLoad(t *testing.T) {
 			if len(got.Channels) == 0 {
 				got.Channels = nil
 			}
-			if len(got.HTTP.AllowedOrigins) == 0 {
-				got.HTTP.AllowedOrigins = nil
+			for _, list := range []*[]string{&got.HTTP.AllowedOrigins, &got.HTTP.TrustedProxies} {
+				if len(*list) == 0 {
+					*list = nil
+				}
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got\n%vwant\n%v", got, want)
@@ -185,13 +196,14 @@ func TestLoadFaults(t *testing.T) {
 	clean(t)
 	t.Setenv("ROWCAST_LIMITS_QUEUE_BYTES", "lots")
 	t.Setenv("ROWCAST_HTTP_ADRR", ":1")
-	t.Setenv("ROWCAST_AUTH_JWT_SECRET", "s3cret")
+	t.Setenv("ROWCAST_AUTH_JWT_SECRT", "s3cret")
 	file := write(t, "a.yaml", `
 colour: red
 http: {adr: ':1', addr: ':2'}
 history: {age: 600, bytes: 1.5GB}
 limits: {connections: many}
 database: {url: ['postgres://u:s3cret@h/db']}
+auth: {jwt: {secret: [s3cret]}, anonymous: perhaps}
 channels:
 - {name: a, typ: b}
 `)
@@ -199,9 +211,11 @@ channels:
 	want := Faults{
 		`colour: unknown key`,
 		`http.adr: unknown key`,
-		`ROWCAST_AUTH_JWT_SECRET: unknown variable`,
+		`ROWCAST_AUTH_JWT_SECRT: unknown variable`,
 		`ROWCAST_HTTP_ADRR: unknown variable`,
 		`database.url: must be a text (got "xxxxx")`,
+		`auth.jwt.secret: must be a text (got "xxxxx")`,
+		`auth.anonymous: must be true or false (got "perhaps")`,
 		`history.bytes: must be a size such as 64KB or 1GB (got "1.5GB")`,
 		`history.age: must be a duration with its unit, such as 10s or 5m (got "600")`,
 		`limits.connections: must be a whole number (got "many")`,
@@ -230,17 +244,25 @@ func TestValidate(t *testing.T) {
 	}{
 		{"the default with a database", func(*Config) {}, ""},
 		{"no database", func(c *Config) { c.Database.URL = "" }, "database.url: is missing"},
-		{"no port", func(c *Config) { c.HTTP.Addr = "localhost" }, `http.addr: must be host:port, such as 127.0.0.1:8080 (got "localhost")`},
+		{"no port", func(c *Config) { c.HTTP.Addr = "localhost" }, `http.addr: must be host:port, such as 127.0.0.1:8080, or unix:/path (got "localhost")`},
+		{"sockets", func(c *Config) { c.HTTP.Addr, c.Admin.Addr = "unix:/run/rowcast/http", "unix:/run/rowcast/admin" }, ""},
+		{"a socket somewhere", func(c *Config) { c.HTTP.Addr = "unix:socket" }, `http.addr: must be unix: and an absolute path of at most 103 bytes (got "unix:socket")`},
+		{"a socket too deep", func(c *Config) { c.Admin.Addr = "unix:/" + strings.Repeat("x", 103) }, `admin.addr: must be unix: and an absolute path of at most 103 bytes`},
+		{"proxies", func(c *Config) { c.HTTP.TrustedProxies = []string{"10.0.0.0/8", "::1", "2001:db8::/32"} }, ""},
+		{"a proxy by its name", func(c *Config) { c.HTTP.TrustedProxies = []string{"proxy"} }, `http.trusted_proxies: must be addresses or networks such as 10.0.0.0/8 (got "proxy")`},
 		{"no admin", func(c *Config) { c.Admin.Addr = "" }, ""},
 		{"everybody, by accident", func(c *Config) { c.HTTP.Addr = ":8080" }, "http.addr: others can reach it"},
 		{"everybody, as told", func(c *Config) { c.HTTP.Addr, c.Auth.Mode = "0.0.0.0:8080", "none" }, ""},
-		{"a later version", func(c *Config) { c.Auth.Mode = "jwt" }, `auth.mode: is not supported by this version, which knows only none (got "jwt")`},
+		{"an origin of nobody", func(c *Config) { c.HTTP.AllowedOrigins = []string{" "} }, `http.allowed_origins: must not hold an empty pattern (got " ")`},
 		{"TLS without files", func(c *Config) { c.HTTP.TLS.Cert, c.HTTP.TLS.Key = "c", "k" }, `http.tls: open c: no such file or directory (got "c, k")`},
 		{"TLS without a key", func(c *Config) { c.HTTP.TLS.Cert = "c" }, `http.tls.key: is missing beside http.tls.cert`},
 		{"TLS without a certificate", func(c *Config) { c.HTTP.TLS.Key = "k" }, `http.tls.cert: is missing beside http.tls.key`},
 		{"a queue without room", func(c *Config) { c.Limits.QueueBytes = 300 << 10 }, `limits.queue_bytes: must be at least twice limits.event_bytes (got "300KB")`},
 		{"below zero", func(c *Config) { c.Limits.Connections = -1 }, `limits.connections: must be at least 0 (got "-1")`},
 		{"no heartbeat", func(c *Config) { c.Heartbeat.Interval = 0 }, `heartbeat.interval: must be at least 100ms (got "0s")`},
+		{"no header", func(c *Config) { c.Limits.HeaderBytes = 1 << 10 }, `limits.header_bytes: must be at least 4KB (got "1KB")`},
+		{"no handshake", func(c *Config) { c.Limits.HandshakeTimeout = 0 }, `limits.handshake_timeout: must be at least 100ms (got "0s")`},
+		{"no replay", func(c *Config) { c.Limits.ReplayBytes = 0 }, `limits.replay_bytes: must be at least 1KB (got "0")`},
 		{"a small history", func(c *Config) { c.History.Bytes = 1 }, `history.bytes: must be at least 1KB (got "1B")`},
 		{"a mode", func(c *Config) { c.Capture.Mode = "wal" }, `capture.mode: must be one of doorbell, poll (got "wal")`},
 		{"a level", func(c *Config) { c.Log.Level = "trace" }, "log.level: must be one of debug, info, warn, error"},
@@ -273,10 +295,79 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestValidateAuth(t *testing.T) {
+	t.Parallel()
+	jwt := func(c *Config) { c.Auth.Mode, c.Auth.JWT.JWKSURL = "jwt", "https://issuer.example/keys" }
+	sql := func(c *Config) { c.Auth.Mode, c.Auth.Authenticate = "sql", "app.session" }
+	tests := []struct {
+		name string
+		edit []func(c *Config)
+		want string
+	}{
+		{"tokens", []func(*Config){jwt}, ""},
+		{"sessions", []func(*Config){sql}, ""},
+		{"tokens, for all to reach", []func(*Config){jwt, func(c *Config) { c.HTTP.Addr = ":443" }}, ""},
+		{"not chosen on a socket", []func(*Config){func(c *Config) { c.HTTP.Addr = "unix:/run/rowcast" }}, ""},
+		{"everything", []func(*Config){jwt, func(c *Config) {
+			c.Auth.JWT.Issuer, c.Auth.JWT.Audience, c.Auth.JWT.Leeway = "i", "a", 0
+			c.Auth.Authorize, c.Auth.Role, c.Auth.Anonymous, c.Auth.Cache = "app.can_join", "web", true, 0
+			c.Auth.Cookie, c.Auth.QueryToken = "__Host-session", true
+			c.HTTP.AllowedOrigins = []string{"https://app.example.com", "https://*.example.com", "http://[::1]:*"}
+		}}, ""},
+		{"a mode", []func(*Config){func(c *Config) { c.Auth.Mode = "oauth" }}, `auth.mode: must be one of none, jwt, sql (got "oauth")`},
+		{"no key", []func(*Config){func(c *Config) { c.Auth.Mode = "jwt" }}, `auth.jwt: must have exactly one of secret, public_key and jwks_url (got "0 of them")`},
+		{"two keys", []func(*Config){jwt, func(c *Config) { c.Auth.JWT.Secret = "s3cret" }}, `auth.jwt: must have exactly one of secret, public_key and jwks_url (got "2 of them")`},
+		{"nobody to ask", []func(*Config){func(c *Config) { c.Auth.Mode = "sql" }}, `auth.authenticate: is missing: auth.mode sql asks it who a token is (got "")`},
+		{"a secret, and no mode", []func(*Config){func(c *Config) { c.Auth.JWT.Secret = "s3cret" }}, `auth.jwt.secret: has no effect unless auth.mode is jwt or sql (got "xxxxx")`},
+		{"a function, and mode none", []func(*Config){func(c *Config) {
+			c.Auth.Mode, c.Auth.Authorize = "none", "app.can_join"
+		}}, `auth.authorize: has no effect unless auth.mode is jwt or sql (got "app.can_join")`},
+		{"an issuer of sessions", []func(*Config){sql, func(c *Config) { c.Auth.JWT.Issuer = "i" }}, `auth.jwt.issuer: has no effect unless auth.mode is jwt (got "i")`},
+		{"sessions, and tokens", []func(*Config){jwt, func(c *Config) { c.Auth.Authenticate = "app.session" }}, `auth.authenticate: has no effect unless auth.mode is sql (got "app.session")`},
+		{"anybody, to anything", []func(*Config){jwt, func(c *Config) { c.Auth.Anonymous = true }}, `auth.anonymous: needs auth.authorize, which decides what they may join (got "true")`},
+		{"a role for nothing", []func(*Config){jwt, func(c *Config) { c.Auth.Role = "web" }}, `auth.role: is nobody's: neither auth.authorize nor auth.authenticate is set (got "web")`},
+		{"no topics claim", []func(*Config){jwt, func(c *Config) { c.Auth.TopicsClaim = "" }}, `auth.topics_claim: must be a claim's name (got "")`},
+		{"no subject claim", []func(*Config){jwt, func(c *Config) { c.Auth.SubjectClaim = "" }}, `auth.subject_claim: must be a claim's name (got "")`},
+		{"below zero", []func(*Config){jwt, func(c *Config) { c.Auth.JWT.Leeway = -1 }}, `auth.jwt.leeway: must be at least 0s (got "-1ns")`},
+		{"no connection", []func(*Config){sql, func(c *Config) { c.Auth.Connections = 0 }}, `auth.connections: must be at least 1 (got "0")`},
+		{"no time", []func(*Config){sql, func(c *Config) { c.Auth.Timeout = 0 }}, `auth.timeout: must be at least 10ms (got "0s")`},
+		{"two cookies", []func(*Config){jwt, func(c *Config) { c.Auth.Cookie = "a; b" }}, `auth.cookie: must be a cookie's name (got "a; b")`},
+	}
+	for _, any := range []string{"*", "https://*", "https://*:*", "*:443", "https://*.*"} {
+		edit := func(c *Config) { c.Auth.Cookie, c.HTTP.AllowedOrigins = "session", []string{"https://a.example", any} }
+		tests = append(tests, struct {
+			name string
+			edit []func(c *Config)
+			want string
+		}{
+			"a cookie for " + any,
+			[]func(*Config){sql, edit},
+			`http.allowed_origins: must name hosts where auth.cookie is set: any page could use a visitor's session (got "` + any + `")`,
+		})
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := Default()
+			c.Database.URL = "postgres://localhost/app"
+			for _, edit := range tt.edit {
+				edit(&c)
+			}
+			got := ""
+			if err := c.Validate(); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestLoopback(t *testing.T) {
 	t.Parallel()
 	for addr, want := range map[string]bool{
-		"127.0.0.1:80": true, "127.9.9.9:80": true, "localhost:80": true, "[::1]:80": true, "[::ffff:127.0.0.1]:80": true,
+		"127.0.0.1:80": true, "127.9.9.9:80": true, "localhost:80": true, "[::1]:80": true, "[::ffff:127.0.0.1]:80": true, "unix:/x": true,
 		":80": false, "0.0.0.0:80": false, "[::]:80": false, "10.0.0.1:80": false, "example.com:80": false, "x": false,
 	} {
 		if got := Loopback(addr); got != want {
@@ -311,6 +402,8 @@ func TestStringIsAFile(t *testing.T) {
 	want := Default()
 	want.Database.URL = `host=/tmp user="x" dbname='a: #b'`
 	want.HTTP.AllowedOrigins = []string{"https://*.example.com"}
+	want.HTTP.TrustedProxies = []string{"10.0.0.0/8", "::1"}
+	want.Auth.Anonymous = true
 	want.Channels = []Channel{{"Orders & more", "order_changed", []string{"order_{id}"}}}
 	want.History.Age = 90 * time.Minute
 	got, err := Load(write(t, "a.yaml", want.String()), nil)
@@ -334,5 +427,20 @@ func TestRedacted(t *testing.T) {
 		if c.Database.URL != url {
 			t.Errorf("Redacted changed its receiver")
 		}
+	}
+}
+
+func TestRedactedKeys(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	c.Auth.JWT.Secret = "s3cret"
+	c.Auth.JWT.PublicKey = "-----BEGIN PRIVATE KEY-----\ns3cret"
+	c.Auth.JWT.JWKSURL = "https://u:s3cret@issuer.example/keys"
+	if got := c.String(); strings.Contains(got, "s3cret") || strings.Count(got, hidden) != 3 {
+		t.Errorf("printed as %s", got)
+	}
+	c.Auth.JWT.PublicKey = "/etc/rowcast/issuer.pem"
+	if got := c.String(); !strings.Contains(got, "/etc/rowcast/issuer.pem") {
+		t.Errorf("the file of a public key is no secret: %s", got)
 	}
 }

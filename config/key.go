@@ -14,6 +14,9 @@ type key struct {
 	value      reflect.Value // settable
 }
 
+// confidential are the settings whose values are in no message about them.
+var confidential = []string{"database.url", "auth.jwt.secret", "auth.jwt.public_key", "auth.jwt.jwks_url"}
+
 // keys lists the settings of c in the order of the struct.
 func keys(c *Config) []key {
 	var list []key
@@ -83,6 +86,8 @@ func (k key) kind() string {
 		return "size"
 	case int:
 		return "number"
+	case bool:
+		return "true|false" // not bool: viper would take what it cannot read for false
 	case []string, []Channel:
 		return "list"
 	default:
@@ -99,6 +104,8 @@ func (k key) wants() string {
 		return "a size such as 64KB or 1GB"
 	case int:
 		return "a whole number"
+	case bool:
+		return "true or false"
 	case []string:
 		return "a list"
 	case []Channel:

@@ -24,7 +24,10 @@ func Flags(set *pflag.FlagSet, names ...string) {
 	c := Default()
 	for _, k := range keys(&c) {
 		if len(names) == 0 || slices.Contains(names, k.name) {
-			set.Var(&flag{k.text(), k.kind()}, k.name, k.help)
+			f := set.VarPF(&flag{k.text(), k.kind()}, k.name, "", k.help)
+			if k.value.Kind() == reflect.Bool {
+				f.NoOptDefVal = "true"
+			}
 		}
 	}
 }
@@ -76,7 +79,7 @@ func Load(file string, flags *pflag.FlagSet) (Config, error) {
 	for _, k := range all {
 		if err := v.UnmarshalKey(k.name, k.value.Addr().Interface(), decoding); err != nil {
 			got := v.Get(k.name)
-			if k.name == "database.url" { // there may be a password in it, wherever
+			if slices.Contains(confidential, k.name) {
 				got = hidden
 			}
 			faults.add(k.name, "must be "+k.wants(), got)

@@ -3,6 +3,7 @@ package config
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -36,7 +37,22 @@ var (
 // Redacted returns c with the secrets in it hidden.
 func (c Config) Redacted() Config {
 	c.Database.URL = redactURL(c.Database.URL)
+	c.Auth.JWT.JWKSURL = redactURL(c.Auth.JWT.JWKSURL)
+	if c.Auth.JWT.Secret != "" {
+		c.Auth.JWT.Secret = hidden
+	}
+	if strings.Contains(c.Auth.JWT.PublicKey, "PRIVATE KEY") { // the wrong half
+		c.Auth.JWT.PublicKey = hidden
+	}
 	return c
+}
+
+// hideIn is the key's value as a message may show it.
+func hideIn(k key) string {
+	if slices.Contains(confidential, k.name) {
+		return hidden
+	}
+	return k.text()
 }
 
 // redactURL hides the passwords of a connection string, which is a URL or a

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ func (c Config) Validate() error {
 		f = append(f, err.Error())
 	}
 	f.endpoints(c)
+	f.auth(c)
 	f.limits(c)
 	f.oneOf("capture.mode", c.Capture.Mode, "doorbell", "poll")
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
@@ -63,19 +65,23 @@ func (f *Faults) endpoints(c Config) {
 	if c.Admin.Addr != "" {
 		f.addr("admin.addr", c.Admin.Addr)
 	}
-	switch {
-	case c.Auth.Mode != "" && c.Auth.Mode != "none":
-		f.add("auth.mode", "is not supported by this version, which knows only none", c.Auth.Mode)
-	case c.Auth.Mode == "" && !Loopback(c.HTTP.Addr):
-		f.add("http.addr", "others can reach it, and auth.mode is not chosen: "+
-			"listen on 127.0.0.1, or set auth.mode to none to let everybody read everything", c.HTTP.Addr)
-	}
 	for _, origin := range c.HTTP.AllowedOrigins {
 		if strings.TrimSpace(origin) == "" {
 			f.add("http.allowed_origins", "must not hold an empty pattern", origin)
 		}
 	}
+	for _, proxy := range c.HTTP.TrustedProxies {
+		if !network(proxy) {
+			f.add("http.trusted_proxies", "must be addresses or networks such as 10.0.0.0/8", proxy)
+		}
+	}
 	f.tls(c.HTTP.TLS.Cert, c.HTTP.TLS.Key)
+}
+
+func network(text string) bool {
+	_, network := netip.ParsePrefix(text)
+	_, address := netip.ParseAddr(text)
+	return network == nil || address == nil
 }
 
 func (f *Faults) tls(cert, key string) {
@@ -93,8 +99,14 @@ func (f *Faults) tls(cert, key string) {
 }
 
 func (f *Faults) addr(key, addr string) {
+	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
+		if !filepath.IsAbs(path) || len(path) > longestSocket {
+			f.add(key, fmt.Sprintf("must be unix: and an absolute path of at most %d bytes", longestSocket), addr)
+		}
+		return
+	}
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		f.add(key, "must be host:port, such as 127.0.0.1:8080", addr)
+		f.add(key, "must be host:port, such as 127.0.0.1:8080, or unix:/path", addr)
 	}
 }
 
@@ -105,6 +117,11 @@ func (f *Faults) limits(c Config) {
 		"limits.topics_per_connection": 1,
 		"limits.frame_bytes":           1 << 10,
 		"limits.event_bytes":           1 << 10,
+		"limits.header_bytes":          4 << 10,
+		"limits.replay_bytes":          1 << 10,
+		"limits.handshake_timeout":     int64(100 * time.Millisecond),
+		"auth.connections":             1,
+		"auth.timeout":                 int64(10 * time.Millisecond),
 		"limits.write_timeout":         int64(100 * time.Millisecond),
 		"limits.lookback":              int64(time.Millisecond),
 		"limits.transaction_events":    1,
@@ -150,8 +167,18 @@ func (f *Faults) oneOf(key, got string, words ...string) {
 	f.add(key, "must be one of "+strings.Join(words, ", "), got)
 }
 
+// unixPrefix is that of an address which is a socket's path; a longer path fits
+// into no sockaddr_un (104 bytes with its end on the smallest of systems).
+const (
+	unixPrefix    = "unix:"
+	longestSocket = 103
+)
+
 // Loopback says whether only this machine can reach the listen address.
 func Loopback(addr string) bool {
+	if strings.HasPrefix(addr, unixPrefix) {
+		return true
+	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return false
