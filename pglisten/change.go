@@ -16,7 +16,8 @@ const (
 	Delete   Op = 'D'
 	Truncate Op = 'T'
 	Emit     Op = 'E' // rowcast.emit(): Type, Topics and New are set, Watch is nil
-	Bulk     Op = 'B' // rowcast.bulk(): this transaction's changes of the table were not logged
+	Revoke   Op = 'R' // rowcast.revoke(): Type and Topics are set, Watch is nil
+	Bulk     Op = 'B' // changes of the table were not logged: rowcast.bulk(), or there was no telling them
 )
 
 // Change is one row of the event log, still in database words.
@@ -24,7 +25,7 @@ type Change struct {
 	ID         int64  // of the log row, ascending within a batch
 	XID        uint64 // the top-level transaction that wrote it
 	Op         Op
-	Watch      *Watch // nil for Emit
+	Watch      *Watch // nil for Emit and Revoke
 	At         time.Time
 	MutationID string // "" if the transaction set none
 
@@ -39,10 +40,11 @@ type Change struct {
 	// nil means: compare New and Old.
 	Changed []string
 
-	Type   string   // of an Emit
-	Topics []string // of an Emit
+	Type   string   // of an Emit; of a Revoke whose access it was, "" for everyone's
+	Topics []string // of an Emit; of a Revoke names, and patterns in which * stands for any text
 
-	// TxChanges is how many changes the transaction has in all.
+	// TxChanges is how many changes the transaction has in all, those of access
+	// not counted.
 	TxChanges int64
 	// Resume is where a client that got this change resumes: the snapshot
 	// before the batch, or, after the batch's last change, the batch's own.

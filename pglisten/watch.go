@@ -2,21 +2,22 @@ package pglisten
 
 import "encoding/json"
 
-// Watch is a watched table: what rowcast.watch() was told, joined with the live
-// catalogue. Immutable: a reload makes new ones.
+// Watch is a watched table: what rowcast.watch() or rowcast.watch_access() was
+// told, joined with the live catalogue. Immutable: a reload makes new ones.
 type Watch struct {
-	ID          int32
-	Schema      string
-	Table       string
-	Entity      string   // "message": the events' type prefix and the row's field name
-	TopicColumn string   // "" if the table has none
-	Templates   []string // topic templates, e.g. "topic_{topic_id}"
-	Key         []string // primary key columns in key order
-	Columns     []Column // live, captured columns in table order
-	Ops         []string // "insert", "update", "delete", "truncate"
-	IncludeOld  bool
-	Unchanged   bool // send updates that changed nothing
-	Derive      []Derive
+	ID            int32
+	Schema        string
+	Table         string
+	Entity        string   // "message": the events' type prefix and the row's field name
+	TopicColumn   string   // "" if the table has none
+	SubjectColumn string   // whose access to the topics a row is; "" in a watch of events
+	Templates     []string // topic templates, e.g. "topic_{topic_id}"
+	Key           []string // primary key columns in key order
+	Columns       []Column // live, captured columns in table order
+	Ops           []string // "insert", "update", "delete", "truncate"
+	IncludeOld    bool
+	Unchanged     bool // send updates that changed nothing
+	Derive        []Derive
 
 	known map[string]bool // every column of the table, captured or not
 }
