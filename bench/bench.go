@@ -200,7 +200,7 @@ func (c *cluster) startDaemon(ctx context.Context) error {
 	d := bridge.New(bridge.Options{
 		HTTPAddr:        "127.0.0.1:0",
 		Source:          pglisten.Options{URL: c.url},
-		Gate:            auth.Options{Chosen: true},
+		Gate:            auth.Options{Mode: auth.None},
 		ShutdownTimeout: 5 * time.Second,
 		Ready:           func(public, _ net.Addr) { ready <- public.String() },
 	})

@@ -43,7 +43,7 @@ type Options struct {
 
 	Source   pglisten.Options // its Channels are those of Channels, its Watches our own
 	Hub      rooms.Options    // its Refresh is the Source's
-	Gate     auth.Options     // its Addr is HTTPAddr; Chosen, where others can reach that
+	Gate     auth.Options     // its Addr is HTTPAddr, its Hub our own; a Mode, where others can reach that
 	WS       ws.Options       // its Schema is the Source's
 	SSE      sse.Options
 	Channels []Channel
@@ -96,6 +96,7 @@ type Daemon struct {
 	hub    *rooms.Hub
 	sink   *sink
 	gate   *auth.Gate
+	fault  error // that there is no gate: kept for Run
 	ws     *ws.Handler
 	sse    *sse.Handler
 
@@ -120,8 +121,8 @@ func New(o Options) *Daemon {
 		Channels:          o.Channels,
 		Logger:            o.Logger,
 	}))
-	o.Gate.Addr = o.HTTPAddr
-	d.gate = auth.New(o.Gate)
+	o.Gate.Addr, o.Gate.Hub = o.HTTPAddr, d.hub
+	d.gate, d.fault = auth.New(o.Gate)
 	o.WS.Schema = d.schema.hash
 	d.ws = ws.New(d.hub, d.gate, o.WS)
 	d.sse = sse.New(d.hub, d.gate, o.SSE)
@@ -153,6 +154,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 // up builds the road from its end: whatever arrives finds the next stretch
 // already there. The stack undoes it in the direction of the road.
 func (d *Daemon) up(ctx context.Context, s *stack) error {
+	if d.fault != nil {
+		return d.fault
+	}
 	admin, err := d.admin(ctx, s)
 	if err != nil {
 		return err
@@ -162,7 +166,7 @@ func (d *Daemon) up(ctx context.Context, s *stack) error {
 		return err
 	}
 	s.push("http", public.close)
-	if !d.o.Gate.Chosen && !loopback(public.listener.Addr()) {
+	if d.o.Gate.Mode == "" && !loopback(public.listener.Addr()) {
 		return fmt.Errorf("http.addr: others can reach %v, and auth.mode is not chosen", public.listener.Addr())
 	}
 	if err := d.check(ctx); err != nil {

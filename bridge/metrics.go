@@ -121,7 +121,13 @@ func clientMetrics() []metric {
 		gauge("history_bytes", "Kept for replay.", func(f *figures) float64 { return float64(f.hub.HistoryBytes) }),
 		gauge("history_items", "Events and resyncs kept for replay.", func(f *figures) float64 { return float64(f.hub.HistoryItems) }),
 		gauge("history_age_seconds", "Age of the oldest of them.", func(f *figures) float64 { return f.hub.HistoryAge.Seconds() }),
-		counter("requests_refused", "Requests and connections refused.", func(f *figures) float64 { return float64(f.gate.Refused) }),
+		counter("requests_refused", "Requests and connections refused.", func(f *figures) float64 {
+			sum := uint64(0)
+			for _, n := range f.gate.Refused {
+				sum += n
+			}
+			return float64(sum)
+		}),
 		counter("published", "Events and resyncs published.", func(f *figures) float64 { return float64(f.hub.Published) }),
 		counter("deliveries", "Events and resyncs handed to connections live.", func(f *figures) float64 { return float64(f.hub.Delivered) }),
 		counter("replays", "Events sent from the history.", func(f *figures) float64 { return float64(f.hub.Replayed) }),

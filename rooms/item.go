@@ -48,12 +48,14 @@ type Code string
 
 // The error codes (docs/protocol.md).
 const (
-	BadFrame      Code = "bad_frame"
-	Forbidden     Code = "forbidden"
-	BadTopic      Code = "bad_topic"
-	TooManyTopics Code = "too_many_topics"
-	RateLimited   Code = "rate_limited"
-	TooLarge      Code = "too_large"
-	Unavailable   Code = "unavailable"
-	Internal      Code = "internal"
+	BadFrame        Code = "bad_frame"
+	Unauthenticated Code = "unauthenticated"
+	TokenExpired    Code = "token_expired"
+	Forbidden       Code = "forbidden"
+	BadTopic        Code = "bad_topic"
+	TooManyTopics   Code = "too_many_topics"
+	RateLimited     Code = "rate_limited"
+	TooLarge        Code = "too_large"
+	Unavailable     Code = "unavailable"
+	Internal        Code = "internal"
 )

@@ -77,7 +77,7 @@ func (d demo) run(ctx context.Context, out io.Writer, log *slog.Logger) (err err
 		HTTPAddr: d.addr,
 		Page:     pages,
 		Source:   pglisten.Options{URL: url},
-		Gate:     auth.Options{Chosen: true},
+		Gate:     auth.Options{Mode: auth.None},
 		Ready:    func(public, _ net.Addr) { d.announce(out, public, line) },
 		Logger:   log,
 	})

@@ -75,8 +75,8 @@ func daemonOptions(c config.Config, log *slog.Logger) bridge.Options {
 			QueueBytes:   int64(c.Limits.QueueBytes),
 		},
 		Gate: auth.Options{
+			Mode:    auth.Mode(c.Auth.Mode),
 			Origins: c.HTTP.AllowedOrigins,
-			Chosen:  c.Auth.Mode != "",
 			Limits: auth.Limits{
 				Connections:         c.Limits.Connections,
 				HandshakesPerSecond: c.Limits.HandshakesPerSecond,

@@ -17,17 +17,17 @@ func (g *Gate) originAllowed(r *http.Request) bool {
 	if origin == "" {
 		return true
 	}
-	if slices.Contains(g.origins, "*") {
+	if slices.Contains(g.o.Origins, "*") {
 		return true
 	}
 	u, err := url.Parse(origin)
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		return false // also "null", the origin of sandboxed frames and files
 	}
-	if strings.EqualFold(u.Host, r.Host) && (g.chosen || loopback(r.Host)) {
+	if strings.EqualFold(u.Host, r.Host) && (g.o.Mode != "" || loopback(r.Host)) {
 		return true
 	}
-	for _, p := range g.origins {
+	for _, p := range g.o.Origins {
 		candidate := u.Host
 		if strings.Contains(p, "://") {
 			candidate = u.Scheme + "://" + u.Host

@@ -89,15 +89,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "GET only", http.StatusMethodNotAllowed)
 		return
 	}
-	wishes, refused := h.gate.Wishes(r.URL.RawQuery)
+	wishes, refused := auth.ParseWishes(r.URL.RawQuery)
 	if refused != nil {
+		refuse(w, http.StatusBadRequest, refused)
+		return
+	}
+	verdict := h.gate.Judge(r.Context(), h.gate.Anonymous(), wishes.Topics, nil)
+	if refused := verdict.Refusal(wishes.Topics); refused != nil {
 		refuse(w, http.StatusBadRequest, refused)
 		return
 	}
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		wishes.Since = &last // from a browser that comes back: newer than the URL's
 	}
-	h.stream(w, r, rooms.JoinRequest{Topics: wishes.Topics, Since: wishes.Since})
+	h.stream(w, r, rooms.JoinRequest{Topics: verdict.Topics, Since: wishes.Since})
 }
 
 // stream joins, and then writes until the client leaves or is sent away.
@@ -107,7 +112,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, join rooms.Join
 	joining, hurry := context.WithCancel(ctx)
 	defer hurry()
 	s := &stream{out: newOutput(w, h.o.WriteTimeout), hurry: hurry, cancel: cancel}
-	if refused := h.begin(s); refused != nil {
+	if refused := h.begin(s, r); refused != nil {
 		h.later(s.out, refused)
 		return
 	}
@@ -166,21 +171,22 @@ func head(w http.ResponseWriter) {
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
 // begin gives the stream its place and counts it in, or says why not now.
-func (h *Handler) begin(s *stream) *auth.Refusal {
+func (h *Handler) begin(s *stream, r *http.Request) *auth.Refusal {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down {
 		return draining
 	}
-	if refused := h.gate.Enter(); refused != nil {
+	leave, refused := h.gate.Enter(r)
+	if refused != nil {
 		return refused
 	}
 	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: rooms.Stream})
 	if err != nil { // the hub is closed
-		h.gate.Leave()
+		leave()
 		return draining
 	}
-	s.sub = sub
+	s.sub, s.leave = sub, leave
 	h.running.Add(1)
 	h.streams[s] = struct{}{}
 	return nil
@@ -190,7 +196,7 @@ func (h *Handler) begin(s *stream) *auth.Refusal {
 // for it.
 func (h *Handler) end(s *stream) {
 	s.sub.Close(errGone)
-	h.gate.Leave()
+	s.leave()
 	h.mu.Lock()
 	delete(h.streams, s)
 	h.mu.Unlock()

@@ -78,7 +78,11 @@ func (w *world) start(settings ...setting) {
 		set(&ro, &ao, &o)
 	}
 	w.xid = 100
-	w.hub, w.gate = rooms.New(ro), auth.New(ao)
+	gate, err := auth.New(ao)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.hub, w.gate = rooms.New(ro), gate
 	w.hub.Reset(rooms.Reset{Epoch: "test", Snapshot: snapshot.New(101), Floor: snapshot.New(101)})
 	w.handler = New(w.hub, w.gate, o)
 	ctx, cancel := context.WithCancel(context.Background())

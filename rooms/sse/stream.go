@@ -15,6 +15,7 @@ import (
 type stream struct {
 	sub    *rooms.Subscriber
 	out    *output
+	leave  func()             // gives the place in the gate back
 	hurry  context.CancelFunc // ends the wait of the join
 	cancel context.CancelFunc // ends the stream
 }

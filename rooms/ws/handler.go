@@ -114,10 +114,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		return
 	}
-	if refused := h.gate.Enter(); refused != nil {
+	if leave, refused := h.gate.Enter(r); refused != nil {
 		s.end(refusal(*refused))
 	} else {
-		s.leave = h.gate.Leave
+		s.leave = leave
 		h.greet(joining, s, r.URL.RawQuery)
 	}
 	if !h.accept(s, w, r, protocol) {

@@ -62,7 +62,11 @@ func start(t *testing.T, l net.Listener, dial func(context.Context) (net.Conn, e
 	for _, set := range settings {
 		set(&ro, &ao, &o)
 	}
-	w := &world{hub: rooms.New(ro), gate: auth.New(ao), dial: dial, xid: 100}
+	gate, err := auth.New(ao)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{hub: rooms.New(ro), gate: gate, dial: dial, xid: 100}
 	w.hub.Reset(rooms.Reset{Epoch: "test", Snapshot: snapshot.New(101), Floor: snapshot.New(101)})
 	w.handler = New(w.hub, w.gate, o)
 	server := &http.Server{Handler: w.handler, ReadHeaderTimeout: 5 * time.Second}

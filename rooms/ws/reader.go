@@ -109,11 +109,11 @@ func (s *session) serve(ctx context.Context, r request) {
 		_ = s.sub.Control(rooms.LeftFrame(r.Ref, s.sub.Leave(r.Topics)))
 		return
 	}
-	topics, denied := s.gate.Topics(r.Topics, s.sub.Topics())
+	verdict := s.gate.Judge(ctx, s.gate.Anonymous(), r.Topics, s.sub.Topics())
 	_ = s.sub.Join(ctx, rooms.JoinRequest{
 		Ref:      r.Ref,
-		Topics:   topics,
-		Denied:   denied,
+		Topics:   verdict.Topics,
+		Denied:   verdict.Denied,
 		Since:    r.Since,
 		Lookback: r.lookback(),
 		Asked:    r.asked,

@@ -30,7 +30,10 @@ func FuzzFrame(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	hub := rooms.New(rooms.Options{})
-	gate := auth.New(auth.Options{Limits: auth.Limits{JoinsPerSecond: -1}})
+	gate, err := auth.New(auth.Options{Limits: auth.Limits{JoinsPerSecond: -1}})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if !utf8.Valid(data) || len(data) > gate.Limits().FrameBytes {
 			return // ended before a frame is looked at

@@ -64,11 +64,15 @@ func (s *session) dismiss(last []byte) {
 
 // joinURL joins what the URL asks for: the plain level's only join.
 func (s *session) joinURL(ctx context.Context, query string) error {
-	wishes, refused := s.gate.Wishes(query)
+	wishes, refused := auth.ParseWishes(query)
 	if refused != nil {
 		return refusal(*refused)
 	}
-	err := s.sub.Join(ctx, rooms.JoinRequest{Topics: wishes.Topics, Since: wishes.Since})
+	verdict := s.gate.Judge(ctx, s.gate.Anonymous(), wishes.Topics, nil)
+	if refused := verdict.Refusal(wishes.Topics); refused != nil {
+		return refusal(*refused)
+	}
+	err := s.sub.Join(ctx, rooms.JoinRequest{Topics: verdict.Topics, Since: wishes.Since})
 	switch {
 	case errors.Is(err, rooms.ErrUnavailable):
 		return refusal(auth.Refusal{Code: rooms.Unavailable, Message: "the database cannot be asked now"})
