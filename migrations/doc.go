@@ -1,6 +1,7 @@
 // Package migrations is rowcast's SQL: the schema "rowcast", the trigger
 // functions that capture changes, and what a DBA calls (watch, unwatch, emit,
-// bulk, configure, grant_daemon, grant_emit). It applies, prints and checks it.
+// bulk, revoke, watch_access, configure, the grants). It applies, prints and
+// checks it.
 //
 // The SQL is the product; read it in order:
 //
@@ -9,7 +10,8 @@
 //	sql/00003_watch.sql    watch, unwatch, watches
 //	sql/00004_emit.sql     emit, bulk
 //	sql/00005_rotate.sql   epochs and retention
-//	sql/00006_grants.sql   who may do what
+//	sql/00006_access.sql   revoke, watch_access, unwatch_access
+//	sql/00007_grants.sql   who may do what
 //
 // What it guarantees:
 //

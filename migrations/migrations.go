@@ -161,16 +161,24 @@ func removeWatches(ctx context.Context, url string, o Options) (owner string, er
 		if err := c.QueryRow(ctx, "SELECT to_regclass('rowcast.watches') IS NOT NULL").Scan(&watched); err != nil || !watched {
 			return err
 		}
-		rows, err := c.Query(ctx, "SELECT source::oid::text FROM rowcast.watches")
+		rows, err := c.Query(ctx, `SELECT source::oid::text, subject_column IS NOT NULL FROM rowcast.watches`)
 		if err != nil {
 			return fmt.Errorf("list watches: %w", err)
 		}
-		sources, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		type watch struct {
+			Source string
+			Access bool
+		}
+		watches, err := pgx.CollectRows(rows, pgx.RowToStructByPos[watch])
 		if err != nil {
 			return fmt.Errorf("list watches: %w", err)
 		}
-		for _, s := range sources {
-			if err := Unwatch(ctx, c, s); err != nil {
+		for _, w := range watches {
+			end := Unwatch
+			if w.Access {
+				end = UnwatchAccess
+			}
+			if err := end(ctx, c, w.Source); err != nil {
 				return err
 			}
 		}

@@ -63,29 +63,38 @@ func Unwatch(ctx context.Context, q Querier, table string) error {
 	return nil
 }
 
+// UnwatchAccess stops capturing who may be in a topic by a table.
+func UnwatchAccess(ctx context.Context, q Querier, table string) error {
+	if _, err := q.Exec(ctx, "SELECT rowcast.unwatch_access("+literal(table)+")"); err != nil {
+		return fmt.Errorf("unwatch access by %s: %w", table, err)
+	}
+	return nil
+}
+
 // WatchRow is a live watch.
 type WatchRow struct {
-	ID          int32
-	Source      string
-	TopicColumn *string
-	Topics      []string
-	Entity      string
-	Ops         []string
-	Exclude     []string
-	Columns     []string // nil: all
-	Level       string
-	IncludeOld  bool
-	MaxBytes    int32
-	Derive      string
-	Unchanged   bool
-	Always      bool
-	Created     time.Time
-	State       string // "ok", or what is wrong
+	ID            int32
+	Source        string
+	TopicColumn   *string
+	SubjectColumn *string // nil: a watch of events
+	Topics        []string
+	Entity        string
+	Ops           []string
+	Exclude       []string
+	Columns       []string // nil: all
+	Level         string
+	IncludeOld    bool
+	MaxBytes      int32
+	Derive        string
+	Unchanged     bool
+	Always        bool
+	Created       time.Time
+	State         string // "ok", or what is wrong
 }
 
 // Watches lists the live watches by table.
 func Watches(ctx context.Context, q Querier) ([]WatchRow, error) {
-	rows, err := q.Query(ctx, `SELECT id, source::pg_catalog.text, topic_column::pg_catalog.text, topics, entity, ops, exclude::pg_catalog.text[],
+	rows, err := q.Query(ctx, `SELECT id, source::pg_catalog.text, topic_column::pg_catalog.text, subject_column::pg_catalog.text, topics, entity, ops, exclude::pg_catalog.text[],
   columns::pg_catalog.text[], level, include_old, max_bytes, derive::pg_catalog.text, unchanged, always, created, state
   FROM rowcast.watches ORDER BY 2, 1`)
 	if err != nil {

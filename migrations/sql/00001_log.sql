@@ -14,16 +14,16 @@ CREATE TABLE rowcast.log (
   -- turn, and within one reading the order of ids is the order of cause and effect.
   id          bigint GENERATED ALWAYS AS IDENTITY (CACHE 1),
   xid         xid8        NOT NULL,            -- the top-level transaction: what a reader's snapshot is asked about
-  watch       int         NOT NULL,            -- rowcast.watch.id; 0 for emit()
-  op          "char"      NOT NULL,            -- Insert Update Delete Truncate Emit, B: a bulk() marker
+  watch       int         NOT NULL,            -- rowcast.watch.id; 0 for emit() and revoke()
+  op          "char"      NOT NULL,            -- Insert Update Delete Truncate Emit Revoke, B: a bulk() marker
   flags       smallint    NOT NULL DEFAULT 0,  -- 1: data is cut, 2: old is cut (key and topic columns only)
   at          timestamptz NOT NULL,            -- when the change was made, not when it was committed
   mutation_id text,
   data        json,                            -- I, U: the new row; D: the old one; E: the payload
   old         json,                            -- U: the old row
   changed     text[],                          -- U with something cut: the columns that changed
-  type        text,                            -- E
-  topics      text[]                           -- E
+  type        text,                            -- E; R: whose access, NULL: everyone's
+  topics      text[]                           -- E; R: a topic, or a pattern with *
 ) PARTITION BY LIST ((id OPERATOR(pg_catalog./) 10000000000 OPERATOR(pg_catalog.%) 8));
 
 -- Rows are read once and thrown away: compressing them would be the writer's time.

@@ -31,25 +31,26 @@
 -- +goose Up
 
 CREATE TABLE rowcast.watch (
-  id           int         GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  source       regclass    NOT NULL,            -- dumped by name
-  topic_column name,
-  topics       text[]      NOT NULL,            -- templates: 'topic_{topic_id}'
-  entity       text        NOT NULL,            -- 'message' makes message_created
-  ops          text[]      NOT NULL,
-  exclude      name[]      NOT NULL,
-  columns      name[],                          -- NULL: all
-  as_text      name[]      NOT NULL,            -- columns whose own cast to json might raise
-  level        text        NOT NULL,            -- 'row' or 'statement'
-  include_old  boolean     NOT NULL,
-  max_bytes    int         NOT NULL,
-  derive       jsonb       NOT NULL,
-  unchanged    boolean     NOT NULL,
-  always       boolean     NOT NULL,
-  created      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-  ended        timestamptz                      -- a row is never changed but for this
+  id             int         GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  source         regclass    NOT NULL,            -- dumped by name
+  topic_column   name,
+  subject_column name,                            -- NULL: a watch of events; else one of access, whose it is
+  topics         text[]      NOT NULL,            -- templates: 'topic_{topic_id}'
+  entity         text        NOT NULL,            -- 'message' makes message_created; 'access' makes no events
+  ops            text[]      NOT NULL,
+  exclude        name[]      NOT NULL,
+  columns        name[],                          -- NULL: all
+  as_text        name[]      NOT NULL,            -- columns whose own cast to json might raise
+  level          text        NOT NULL,            -- 'row' or 'statement'
+  include_old    boolean     NOT NULL,
+  max_bytes      int         NOT NULL,
+  derive         jsonb       NOT NULL,
+  unchanged      boolean     NOT NULL,
+  always         boolean     NOT NULL,
+  created        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  ended          timestamptz                      -- a row is never changed but for this
 );
-CREATE UNIQUE INDEX watch_live ON rowcast.watch (source) WHERE ended IS NULL;
+CREATE UNIQUE INDEX watch_live ON rowcast.watch (source, (subject_column IS NOT NULL)) WHERE ended IS NULL;
 
 -- Which transaction has called bulk() for which watch. The setting
 -- rowcast.bulk, which anybody can set, only says that a look here is worth it.
@@ -85,9 +86,9 @@ CREATE FUNCTION rowcast.base_type(type oid) RETURNS oid LANGUAGE sql STABLE SET 
 $$;
 
 -- The columns of a relation that a watch captures, in their order, and how SQL
--- writes their values: %s stands for the column. Needed are key and topic
--- columns, without which there is no telling whom a change concerns, and what
--- derived types ask for: they are captured always, and kept in cut rows.
+-- writes their values: %s stands for the column. Needed are key, topic and
+-- subject columns, without which there is no telling whom a change concerns, and
+-- what derived types ask for: they are captured always, and kept in cut rows.
 --
 -- format() calls a type's output function, which only a superuser can have
 -- written; a cast could be anybody's.
@@ -104,7 +105,7 @@ DECLARE
 BEGIN
   SELECT * INTO w FROM rowcast.watch x WHERE x.id = watch_id;
   need := ARRAY(SELECT k.attname FROM pg_index i JOIN pg_attribute k ON k.attrelid = i.indrelid AND k.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
-                 WHERE i.indrelid = w.source AND i.indisprimary) || w.topic_column;
+                 WHERE i.indrelid = w.source AND i.indisprimary) || w.topic_column || w.subject_column;
   IF w.derive <> '[]' THEN
     need := need || ARRAY(SELECT (d->>'column')::name FROM jsonb_array_elements(w.derive) d UNION ALL
                           SELECT f.value::name FROM jsonb_array_elements(w.derive) d, jsonb_each_text(d->'fields') f);

@@ -125,15 +125,29 @@ CREATE FUNCTION rowcast.derive_fault(derive jsonb, ops text[], captured name[]) 
      LIMIT 1) END
 $$;
 
--- Captures a table. Returns what it does, then notes, a line each.
+-- A table has at most one watch of events and one of access. The name sorts
+-- first, since triggers fire by name: an application's own AFTER trigger that
+-- updates the row again is to be logged after these. Access sorts before events:
+-- who is put out by a change is not told of it.
+CREATE FUNCTION rowcast.trigger_name(access boolean, op text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT concat('00_rowcast_', CASE WHEN access THEN 'access_' END, op)
+$$;
+
+-- The commands that take a watch's triggers away, whichever of them are there.
+CREATE FUNCTION rowcast.drop_commands(source regclass, access boolean) RETURNS text[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT ARRAY(SELECT format('DROP TRIGGER %I ON %s', t.tgname, source)
+                 FROM unnest('{insert,update,delete,truncate}'::text[]) op
+                 JOIN pg_trigger t ON t.tgrelid = source AND t.tgname = rowcast.trigger_name(access, op))
+$$;
+
+-- Captures a table as w says, for watch() and watch_access(). Returns what there
+-- is to know, a line each, or NULL when it is watched like this already.
 -- +goose StatementBegin
-CREATE FUNCTION rowcast.watch(source regclass, topic_column name DEFAULT NULL, topics text[] DEFAULT NULL, entity text DEFAULT NULL,
-                              ops text[] DEFAULT '{insert,update,delete}', exclude name[] DEFAULT '{}', level text DEFAULT 'row',
-                              include_old boolean DEFAULT false, columns name[] DEFAULT NULL, max_bytes int DEFAULT 32768,
-                              derive jsonb DEFAULT '[]', unchanged boolean DEFAULT false, always boolean DEFAULT false) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION rowcast.start_watch(w rowcast.watch) RETURNS text[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+  access   boolean := w.subject_column IS NOT NULL;
+  undo     text := CASE WHEN access THEN 'unwatch_access' ELSE 'unwatch' END;
   rel      pg_class;
   parent   regclass;
   fault    text;
@@ -142,22 +156,19 @@ DECLARE
   virtual  name[];
   key      name[];
   needed   name[];
-  as_text  name[];
   captured name[];
   live     rowcast.watch;
-  wanted   rowcast.watch;
-  made     int;
   op       text;
   args     text;
-  commands text[] := '{}';
+  commands text[];
   notes    text[] := '{}';
 BEGIN
-  SELECT * INTO rel FROM pg_class c WHERE c.oid = source;
+  SELECT * INTO rel FROM pg_class c WHERE c.oid = w.source;
 
   -- Can it be watched at all?
-  SELECT a.relid INTO parent FROM pg_partition_ancestors(source) a
-    JOIN rowcast.watch w ON w.source = a.relid AND w.ended IS NULL
-   WHERE a.relid <> source;
+  SELECT a.relid INTO parent FROM pg_partition_ancestors(w.source) a
+    JOIN rowcast.watch x ON x.source = a.relid AND x.ended IS NULL AND (x.subject_column IS NOT NULL) = access
+   WHERE a.relid <> w.source;
   IF rel.oid IS NULL THEN
     fault := 'no such table';
   ELSIF rel.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace, 'rowcast'::regnamespace) THEN
@@ -173,136 +184,153 @@ BEGIN
   ELSIF rel.relkind NOT IN ('r', 'p') THEN
     fault := 'it is no table';
   ELSIF parent IS NOT NULL THEN
-    fault := format('it is captured through its parent %s', parent); hint := format('To capture this partition alone: SELECT rowcast.unwatch(%L) first.', parent::text);
+    fault := format('it is captured through its parent %s', parent); hint := format('To capture this partition alone: SELECT rowcast.%s(%L) first.', undo, parent::text);
   END IF;
   IF fault IS NULL THEN
-    SELECT t.relid INTO parent FROM pg_partition_tree(source) t JOIN rowcast.watch w ON w.source = t.relid AND w.ended IS NULL WHERE t.relid <> source LIMIT 1;
+    SELECT t.relid INTO parent FROM pg_partition_tree(w.source) t
+      JOIN rowcast.watch x ON x.source = t.relid AND x.ended IS NULL AND (x.subject_column IS NOT NULL) = access
+     WHERE t.relid <> w.source LIMIT 1;
     IF parent IS NOT NULL THEN
-      fault := format('its partition %s is watched', parent); hint := format('SELECT rowcast.unwatch(%L) first.', parent::text);
-    ELSIF level = 'statement' AND EXISTS (SELECT FROM pg_inherits i WHERE source IN (i.inhrelid, i.inhparent)) THEN
+      fault := format('its partition %s is watched', parent); hint := format('SELECT rowcast.%s(%L) first.', undo, parent::text);
+    ELSIF w.level = 'statement' AND EXISTS (SELECT FROM pg_inherits i WHERE w.source IN (i.inhrelid, i.inhparent)) THEN
       fault := 'a statement trigger would miss what is written to its partitions, children or parent directly'; hint := 'Use level => ''row''.';
     END IF;
   END IF;
   IF fault IS NOT NULL THEN
-    RAISE EXCEPTION 'cannot watch %: %', source, fault USING ERRCODE = 'invalid_parameter_value', HINT = coalesce(hint, '');
+    RAISE EXCEPTION 'cannot watch %: %', w.source, fault USING ERRCODE = 'invalid_parameter_value', HINT = coalesce(hint, '');
   END IF;
 
   -- The columns.
   SELECT coalesce(array_agg(a.attname) FILTER (WHERE a.attgenerated <> 'v'), '{}'),
          coalesce(array_agg(a.attname) FILTER (WHERE a.attgenerated = 'v'), '{}'),
          coalesce(array_agg(a.attname) FILTER (WHERE rowcast.casts_to_json(a.atttypid)), '{}')
-    INTO existing, virtual, as_text
-    FROM pg_attribute a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped;
+    INTO existing, virtual, w.as_text
+    FROM pg_attribute a WHERE a.attrelid = w.source AND a.attnum > 0 AND NOT a.attisdropped;
   SELECT coalesce(array_agg(a.attname), '{}') INTO key
-    FROM pg_index i JOIN pg_attribute a ON a.attrelid = source AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
-   WHERE i.indrelid = source AND i.indisprimary;
+    FROM pg_index i JOIN pg_attribute a ON a.attrelid = w.source AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+   WHERE i.indrelid = w.source AND i.indisprimary;
 
-  topics := coalesce(topics, CASE WHEN topic_column IS NULL THEN ARRAY[lower(rel.relname)] ELSE ARRAY['topic_{' || topic_column || '}'] END);
-  entity := coalesce(entity, rowcast.default_entity(rel.relname));
-  ops := ARRAY(SELECT o FROM unnest('{insert,update,delete,truncate}'::text[]) o WHERE o = ANY (ops)) || ARRAY(SELECT o FROM unnest(ops) o WHERE o <> ALL ('{insert,update,delete,truncate}'));
-  needed := ARRAY(SELECT c::name FROM rowcast.template_columns(topics) c);
-  IF topic_column IS NOT NULL THEN
-    needed := needed || topic_column;
-  END IF;
-  captured := ARRAY(SELECT e FROM unnest(existing) e WHERE e = ANY (key || needed) OR (columns IS NULL OR e = ANY (columns)) AND e <> ALL (exclude));
+  needed := ARRAY(SELECT c::name FROM rowcast.template_columns(w.topics) c UNION SELECT c FROM unnest(ARRAY[w.topic_column, w.subject_column]) c WHERE c IS NOT NULL);
+  captured := ARRAY(SELECT e FROM unnest(existing) e WHERE e = ANY (key || needed) OR (w.columns IS NULL OR e = ANY (w.columns)) AND e <> ALL (w.exclude));
 
   SELECT format('column "%s" is a virtual generated column, which is null inside triggers', c) INTO fault
-    FROM unnest(needed || coalesce(columns, '{}')) c WHERE c = ANY (virtual) LIMIT 1;
+    FROM unnest(needed || coalesce(w.columns, '{}')) c WHERE c = ANY (virtual) LIMIT 1;
   IF fault IS NULL THEN
     SELECT format('column "%s" does not exist', c) INTO fault
-      FROM unnest(needed || coalesce(columns, '{}') || exclude) c WHERE c <> ALL (existing || virtual) OR c IS NULL LIMIT 1;
+      FROM unnest(needed || coalesce(w.columns, '{}') || w.exclude) c WHERE c <> ALL (existing || virtual) OR c IS NULL LIMIT 1;
   END IF;
   IF fault IS NOT NULL THEN
-  ELSIF cardinality(topics) = 0 THEN
+  ELSIF coalesce(cardinality(w.topics), 0) = 0 THEN
     fault := 'topics is empty';
-  ELSIF EXISTS (SELECT FROM unnest(topics) t WHERE rowcast.is_topic(regexp_replace(t, '[{][^{}]+[}]', 'x', 'g')) IS NOT TRUE
+  ELSIF EXISTS (SELECT FROM unnest(w.topics) t WHERE rowcast.is_topic(regexp_replace(t, '[{][^{}]+[}]', 'x', 'g')) IS NOT TRUE
                                                  OR regexp_replace(t, '[{][^{}]+[}]', 'x', 'g') ~ '[{}]') THEN
-    fault := format('topics %s: a topic has 1 to 200 bytes without space, comma, * or control characters, does not begin with $, and names columns as {column}', topics);
+    fault := format('topics %s: a topic has 1 to 200 bytes without space, comma, * or control characters, does not begin with $, and names columns as {column}', w.topics);
     hint := 'Give topics => array[…].';
-  ELSIF entity IS NULL THEN
+  ELSIF w.entity IS NULL THEN
     fault := format('no entity can be derived from "%s"', rel.relname); hint := 'Give entity => ''…'', in the singular.';
-  ELSIF entity !~ '^[a-z][a-z0-9_]{0,99}$' THEN
-    fault := format('entity "%s" must be lower-case letters, digits and _, beginning with a letter', entity); hint := 'Give entity => ''…''.';
-  ELSIF entity = ANY ('{topic_id,id,changed,changed_fields,old,truncated,moved}') THEN
-    fault := format('entity "%s" is a field that every payload has', entity); hint := 'Give entity => ''…''.';
-  ELSIF cardinality(ops) = 0 OR ops && ARRAY[NULL]::text[] OR NOT ops <@ '{insert,update,delete,truncate}' THEN
-    fault := format('ops %s: insert, update, delete and truncate there are', ops);
-  ELSIF coalesce(level, '') NOT IN ('row', 'statement') THEN
+  ELSIF w.entity !~ '^[a-z][a-z0-9_]{0,99}$' THEN
+    fault := format('entity "%s" must be lower-case letters, digits and _, beginning with a letter', w.entity); hint := 'Give entity => ''…''.';
+  ELSIF w.entity = ANY ('{topic_id,id,changed,changed_fields,old,truncated,moved}') THEN
+    fault := format('entity "%s" is a field that every payload has', w.entity); hint := 'Give entity => ''…''.';
+  ELSIF cardinality(w.ops) = 0 OR w.ops && ARRAY[NULL]::text[] OR NOT w.ops <@ '{insert,update,delete,truncate}' THEN
+    fault := format('ops %s: insert, update, delete and truncate there are', w.ops);
+  ELSIF coalesce(w.level, '') NOT IN ('row', 'statement') THEN
     fault := 'level must be ''row'' or ''statement''';
-  ELSIF columns IS NOT NULL AND exclude <> '{}' THEN
+  ELSIF w.columns IS NOT NULL AND w.exclude <> '{}' THEN
     fault := 'columns and exclude cannot both be given';
-  ELSIF exclude && (key || needed) THEN
+  ELSIF w.exclude && (key || needed) THEN
     fault := 'exclude names a key or topic column, without which there is no telling whom a change concerns';
-  ELSIF max_bytes NOT BETWEEN 1 AND 524288 OR max_bytes IS NULL THEN
+  ELSIF w.max_bytes NOT BETWEEN 1 AND 524288 OR w.max_bytes IS NULL THEN
     fault := 'max_bytes must be between 1 and 524288';
-  ELSIF include_old IS NULL OR unchanged IS NULL OR always IS NULL OR exclude IS NULL OR derive IS NULL THEN
+  ELSIF w.include_old IS NULL OR w.unchanged IS NULL OR w.always IS NULL OR w.exclude IS NULL OR w.derive IS NULL THEN
     fault := 'only topic_column, topics, entity and columns may be NULL';
   ELSE
-    fault := rowcast.derive_fault(derive, ops, captured);
+    fault := rowcast.derive_fault(w.derive, w.ops, captured);
   END IF;
   IF fault IS NOT NULL THEN
-    RAISE EXCEPTION 'cannot watch %: %', source, fault USING ERRCODE = 'invalid_parameter_value', HINT = coalesce(hint, '');
+    RAISE EXCEPTION 'cannot watch %: %', w.source, fault USING ERRCODE = 'invalid_parameter_value', HINT = coalesce(hint, '');
   END IF;
 
-  PERFORM pg_advisory_xact_lock(hashtext('rowcast.watch'), source::oid::int);  -- whoever does the same at this moment
+  PERFORM pg_advisory_xact_lock(hashtext('rowcast.watch'), w.source::oid::int);  -- whoever does the same at this moment
 
   -- A migration that runs again changes nothing and locks nothing.
-  SELECT * INTO live FROM rowcast.watch w WHERE w.source = source AND w.ended IS NULL;
-  wanted := (live.id, source, topic_column, topics, entity, ops, exclude, columns, as_text, level, include_old, max_bytes, derive, unchanged, always, live.created, NULL);
-  IF live *= wanted AND rowcast.trigger_fault(live.id) IS NULL THEN
-    RETURN format('%s is watched already', source);
+  SELECT * INTO live FROM rowcast.watch x WHERE x.source = w.source AND x.ended IS NULL AND (x.subject_column IS NOT NULL) = access;
+  w.id := live.id;
+  w.created := live.created;
+  IF live *= w AND rowcast.trigger_fault(live.id) IS NULL THEN
+    RETURN NULL;
   END IF;
 
-  UPDATE rowcast.watch w SET ended = clock_timestamp()
-   WHERE w.ended IS NULL AND (w.source = source OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.source));
-  INSERT INTO rowcast.watch (source, topic_column, topics, entity, ops, exclude, columns, as_text, level, include_old, max_bytes, derive, unchanged, always)
-  VALUES (source, topic_column, topics, entity, ops, exclude, columns, as_text, level, include_old, max_bytes, derive, unchanged, always)
-  RETURNING id INTO made;
+  UPDATE rowcast.watch x SET ended = clock_timestamp()
+   WHERE x.id = live.id OR x.ended IS NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = x.source);
+  INSERT INTO rowcast.watch (source, topic_column, subject_column, topics, entity, ops, exclude, columns, as_text, level, include_old, max_bytes, derive, unchanged, always)
+  VALUES (w.source, w.topic_column, w.subject_column, w.topics, w.entity, w.ops, w.exclude, w.columns, w.as_text, w.level, w.include_old, w.max_bytes, w.derive, w.unchanged, w.always)
+  RETURNING id INTO w.id;
 
-  commands := ARRAY(SELECT format('DROP TRIGGER %I ON %s', t.tgname, source) FROM pg_trigger t
-                     WHERE t.tgrelid = source AND t.tgname LIKE '00\_rowcast\_%');
-  args := format('%s, %s, %L, %L', made, max_bytes,
-                 CASE WHEN columns IS NULL AND exclude = '{}' AND as_text = '{}' THEN 'whole' ELSE 'chosen' END,
-                 CASE WHEN unchanged THEN 'unchanged' ELSE 'changed' END);
-  -- The name sorts first, since triggers fire by name: an application's own
-  -- AFTER trigger that updates the row again is to be logged after this one.
-  FOREACH op IN ARRAY ops || CASE WHEN 'delete' = ANY (ops) AND 'truncate' <> ALL (ops) THEN '{truncate}' ELSE '{}' END::text[] LOOP
+  commands := rowcast.drop_commands(w.source, access);
+  args := format('%s, %s, %L, %L', w.id, w.max_bytes,
+                 CASE WHEN w.columns IS NULL AND w.exclude = '{}' AND w.as_text = '{}' THEN 'whole' ELSE 'chosen' END,
+                 CASE WHEN w.unchanged THEN 'unchanged' ELSE 'changed' END);
+  FOREACH op IN ARRAY w.ops || CASE WHEN 'delete' = ANY (w.ops) AND 'truncate' <> ALL (w.ops) THEN '{truncate}' ELSE '{}' END::text[] LOOP
     commands := commands || format(
       CASE WHEN op = 'truncate' THEN 'CREATE TRIGGER %I AFTER %s ON %s FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_truncate(%s)'
-           WHEN level = 'row'   THEN 'CREATE TRIGGER %I AFTER %s ON %s FOR EACH ROW EXECUTE FUNCTION rowcast.capture_row(%s)'
-           WHEN op = 'insert'   THEN 'CREATE TRIGGER %I AFTER %s ON %s REFERENCING NEW TABLE AS rowcast_new FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_statement(%s)'
-           WHEN op = 'delete'   THEN 'CREATE TRIGGER %I AFTER %s ON %s REFERENCING OLD TABLE AS rowcast_old FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_statement(%s)'
+           WHEN w.level = 'row' THEN 'CREATE TRIGGER %I AFTER %s ON %s FOR EACH ROW EXECUTE FUNCTION rowcast.capture_row(%s)'
+           WHEN op = 'insert' THEN 'CREATE TRIGGER %I AFTER %s ON %s REFERENCING NEW TABLE AS rowcast_new FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_statement(%s)'
+           WHEN op = 'delete' THEN 'CREATE TRIGGER %I AFTER %s ON %s REFERENCING OLD TABLE AS rowcast_old FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_statement(%s)'
            ELSE 'CREATE TRIGGER %I AFTER %s ON %s REFERENCING OLD TABLE AS rowcast_old NEW TABLE AS rowcast_new FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_statement(%s)' END,
-      '00_rowcast_' || op, upper(op), source, args);
-    IF always THEN
-      commands := commands || format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', source, '00_rowcast_' || op);
+      rowcast.trigger_name(access, op), upper(op), w.source, args);
+    IF w.always THEN
+      commands := commands || format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', w.source, rowcast.trigger_name(access, op));
     END IF;
   END LOOP;
-  PERFORM rowcast.run_locked(source, commands);
+  PERFORM rowcast.run_locked(w.source, commands);
 
   -- What the caller should know.
-  IF key = '{}' THEN
+  IF key = '{}' AND NOT access THEN
     notes := notes || 'it has no primary key: its events carry no id'::text;
   END IF;
   IF virtual <> '{}' THEN
     notes := notes || format('left out, because virtual generated columns are null inside triggers: %s', array_to_string(virtual, ', '));
   END IF;
-  IF as_text <> '{}' THEN
-    notes := notes || format('sent as text, because a cast of their type to json could raise: %s', array_to_string(as_text, ', '));
+  IF w.as_text <> '{}' THEN
+    notes := notes || format('sent as text, because a cast of their type to json could raise: %s', array_to_string(w.as_text, ', '));
   END IF;
-  IF columns IS NOT NULL AND 'update' = ANY (ops) AND NOT unchanged THEN
+  IF w.columns IS NOT NULL AND 'update' = ANY (w.ops) AND NOT w.unchanged AND NOT access THEN
     notes := notes || 'an UPDATE of other columns makes no event (unchanged => true makes one)'::text;
   END IF;
-  IF rel.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = source) THEN
+  IF rel.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = w.source) THEN
     notes := notes || format('rows of its children are not captured, watch them too: %s',
-                             (SELECT string_agg(i.inhrelid::regclass::text, ', ') FROM pg_inherits i WHERE i.inhparent = source));
+                             (SELECT string_agg(i.inhrelid::regclass::text, ', ') FROM pg_inherits i WHERE i.inhparent = w.source));
   END IF;
   IF current_setting('max_prepared_transactions')::int > 0 THEN
     notes := notes || 'max_prepared_transactions is not 0: PREPARE TRANSACTION fails after a write to this table while the daemon sleeps; set capture.mode to poll if you use it'::text;
   END IF;
   FOR i IN 1 .. cardinality(notes) LOOP
-    RAISE WARNING '%: %', source, notes[i];
+    RAISE WARNING '%: %', w.source, notes[i];
   END LOOP;
+  RETURN notes;
+END $$;
+-- +goose StatementEnd
+
+-- Captures a table. Returns what it does, then notes, a line each.
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.watch(source regclass, topic_column name DEFAULT NULL, topics text[] DEFAULT NULL, entity text DEFAULT NULL,
+                              ops text[] DEFAULT '{insert,update,delete}', exclude name[] DEFAULT '{}', level text DEFAULT 'row',
+                              include_old boolean DEFAULT false, columns name[] DEFAULT NULL, max_bytes int DEFAULT 32768,
+                              derive jsonb DEFAULT '[]', unchanged boolean DEFAULT false, always boolean DEFAULT false) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  relation text := (SELECT c.relname FROM pg_class c WHERE c.oid = source);
+  notes    text[];
+BEGIN
+  topics := coalesce(topics, CASE WHEN topic_column IS NULL THEN ARRAY[lower(relation)] ELSE ARRAY['topic_{' || topic_column || '}'] END);
+  entity := coalesce(entity, rowcast.default_entity(relation));
+  ops := ARRAY(SELECT o FROM unnest('{insert,update,delete,truncate}'::text[]) o WHERE o = ANY (ops)) || ARRAY(SELECT o FROM unnest(ops) o WHERE o <> ALL ('{insert,update,delete,truncate}'));
+  notes := rowcast.start_watch((NULL, source, topic_column, NULL, topics, entity, ops, exclude, columns, NULL, level, include_old, max_bytes, derive, unchanged, always, NULL, NULL));
+  IF notes IS NULL THEN
+    RETURN format('%s is watched already', source);
+  END IF;
   RETURN array_to_string(format('watching %s: %s, to %s', source,
       (SELECT string_agg(entity || CASE o WHEN 'insert' THEN '_created' WHEN 'update' THEN '_updated' ELSE '_deleted' END, ', ')
          FROM unnest(ops) o WHERE o <> 'truncate'), array_to_string(topics, ', ')) || notes, E'\n');
@@ -316,7 +344,7 @@ CREATE FUNCTION rowcast.trigger_fault(watch_id int) RETURNS text LANGUAGE sql ST
     FROM rowcast.watch w
    CROSS JOIN LATERAL (SELECT unnest(w.ops) UNION SELECT 'truncate' WHERE 'delete' = ANY (w.ops)) ops(o)
    CROSS JOIN LATERAL (SELECT w.source AS relid UNION SELECT p.relid FROM pg_partition_tree(w.source) p WHERE o <> 'truncate') r
-    LEFT JOIN pg_trigger t ON t.tgrelid = r.relid AND t.tgname = '00_rowcast_' || o
+    LEFT JOIN pg_trigger t ON t.tgrelid = r.relid AND t.tgname = rowcast.trigger_name(w.subject_column IS NOT NULL, o)
                           AND split_part(encode(t.tgargs, 'escape'), E'\\000', 1) = w.id::text
    WHERE w.id = watch_id AND (t.tgrelid IS NULL OR t.tgenabled <> 'A' AND (w.always OR t.tgenabled <> 'O'))
    LIMIT 1
@@ -327,7 +355,7 @@ CREATE FUNCTION rowcast.state_of(watch_id int) RETURNS text LANGUAGE sql STABLE 
   SELECT CASE
       WHEN c.oid IS NULL THEN 'table gone'
       WHEN f.fault IS NOT NULL THEN f.fault
-      WHEN m.column IS NOT NULL THEN 'topic column missing: ' || m.column
+      WHEN m.column IS NOT NULL THEN format('%s column missing: %s', m.kind, m.column)
       WHEN j.column IS NOT NULL THEN format('column %s has got a cast to json: watch again', j.column)
       WHEN b.bell IS NULL THEN 'abandoned: no daemon has come yet'
       WHEN rowcast.is_abandoned(b.bell, (date_part('epoch', clock_timestamp()) * 1000)::bigint)
@@ -336,8 +364,9 @@ CREATE FUNCTION rowcast.state_of(watch_id int) RETURNS text LANGUAGE sql STABLE 
     FROM rowcast.watch w
     LEFT JOIN pg_class c ON c.oid = w.source
    CROSS JOIN LATERAL (SELECT rowcast.trigger_fault(w.id) AS fault) f
-    LEFT JOIN LATERAL (SELECT n AS "column" FROM (SELECT w.topic_column::text UNION SELECT rowcast.template_columns(w.topics)) u(n)
-                        WHERE n IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = w.source AND a.attname = n AND a.attnum > 0)
+    LEFT JOIN LATERAL (SELECT u.kind, u.name AS "column"
+                         FROM (SELECT 'subject', w.subject_column::text UNION SELECT 'topic', w.topic_column UNION SELECT 'topic', rowcast.template_columns(w.topics)) u(kind, name)
+                        WHERE u.name IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = w.source AND a.attname = u.name AND a.attnum > 0)
                         LIMIT 1) m ON true
     LEFT JOIN LATERAL (SELECT a.attname AS "column" FROM pg_attribute a
                         WHERE a.attrelid = w.source AND a.attnum > 0 AND NOT a.attisdropped
@@ -348,27 +377,29 @@ CREATE FUNCTION rowcast.state_of(watch_id int) RETURNS text LANGUAGE sql STABLE 
 $$;
 
 CREATE VIEW rowcast.watches AS
-  SELECT w.id, w.source, w.topic_column, w.topics, w.entity, w.ops, w.exclude, w.columns, w.level, w.include_old, w.max_bytes,
+  SELECT w.id, w.source, w.topic_column, w.subject_column, w.topics, w.entity, w.ops, w.exclude, w.columns, w.level, w.include_old, w.max_bytes,
          w.derive, w.unchanged, w.always, w.created, rowcast.state_of(w.id) AS state
     FROM rowcast.watch w
    WHERE w.ended IS NULL;
 
 -- Ends a watch. Its row stays until no log row can name it (see rotate).
 -- +goose StatementBegin
-CREATE FUNCTION rowcast.unwatch(source regclass) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION rowcast.stop_watch(source regclass, access boolean) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-  commands text[] := ARRAY(SELECT format('DROP TRIGGER %I ON %s', t.tgname, source) FROM pg_trigger t
-                            WHERE t.tgrelid = source AND t.tgname LIKE '00\_rowcast\_%' AND NOT t.tgisinternal);
+  commands text[] := rowcast.drop_commands(source, access);
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('rowcast.watch'), source::oid::int);
   PERFORM rowcast.run_locked(source, commands);
-  UPDATE rowcast.watch w SET ended = clock_timestamp() WHERE w.source = source AND w.ended IS NULL;
+  UPDATE rowcast.watch w SET ended = clock_timestamp() WHERE w.source = source AND w.ended IS NULL AND (w.subject_column IS NOT NULL) = access;
   IF NOT FOUND AND commands = '{}' THEN
-    RAISE EXCEPTION '% is not watched', source USING ERRCODE = 'invalid_parameter_value';
+    RAISE EXCEPTION '% is not watched%', source, CASE WHEN access THEN ' for access' ELSE '' END USING ERRCODE = 'invalid_parameter_value';
   END IF;
 END $$;
 -- +goose StatementEnd
+
+CREATE FUNCTION rowcast.unwatch(source regclass) RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$ SELECT rowcast.stop_watch(source, false) $$;
 
 -- +goose Down
 -- The triggers first: when they are gone, no writer comes to what is dropped
@@ -405,10 +436,14 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 DROP FUNCTION rowcast.unwatch(regclass);
+DROP FUNCTION rowcast.stop_watch(regclass, boolean);
 DROP VIEW rowcast.watches;
 DROP FUNCTION rowcast.state_of(int);
 DROP FUNCTION rowcast.trigger_fault(int);
 DROP FUNCTION rowcast.watch(regclass, name, text[], text, text[], name[], text, boolean, name[], int, jsonb, boolean, boolean);
+DROP FUNCTION rowcast.start_watch(rowcast.watch);
+DROP FUNCTION rowcast.drop_commands(regclass, boolean);
+DROP FUNCTION rowcast.trigger_name(boolean, text);
 DROP FUNCTION rowcast.derive_fault(jsonb, text[], name[]);
 DROP FUNCTION rowcast.run_locked(regclass, text[]);
 DROP FUNCTION rowcast.patience(bigint);

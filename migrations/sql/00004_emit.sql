@@ -76,7 +76,7 @@ DECLARE
   bell  pg_catalog.int8;
   watch pg_catalog.int4;
 BEGIN
-  SELECT w.id INTO watch FROM rowcast.watch w WHERE w.source OPERATOR(pg_catalog.=) source AND w.ended IS NULL;
+  SELECT w.id INTO watch FROM rowcast.watch w WHERE w.source OPERATOR(pg_catalog.=) source AND w.ended IS NULL AND w.subject_column IS NULL;
   IF watch IS NULL THEN
     RAISE EXCEPTION 'rowcast.bulk: % is not watched', source USING ERRCODE = 'invalid_parameter_value';
   END IF;

@@ -26,11 +26,21 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- Who may revoke may put anybody out of any topic.
+-- +goose StatementBegin
+CREATE FUNCTION rowcast.grant_revoke(role regrole) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  EXECUTE format('GRANT USAGE ON SCHEMA rowcast TO %s', role);
+  EXECUTE format('GRANT EXECUTE ON FUNCTION rowcast.revoke(text, text) TO %s', role);
+END $$;
+-- +goose StatementEnd
+
 -- Last, because a new function is everybody's until this is said.
 REVOKE ALL ON ALL TABLES IN SCHEMA rowcast FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA rowcast FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA rowcast FROM PUBLIC;
 
 -- +goose Down
+DROP FUNCTION rowcast.grant_revoke(regrole);
 DROP FUNCTION rowcast.grant_emit(regrole);
 DROP FUNCTION rowcast.grant_daemon(regrole);
