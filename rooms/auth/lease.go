@@ -1,0 +1,90 @@
+package auth
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// leaseWarning is how long before its end a lease warns.
+	leaseWarning = time.Minute
+
+	// leaseGlance is the longest that a lease sleeps. Its end is a time on the
+	// wall clock, which may be set, and which goes on while the machine is
+	// suspended; timers know nothing of either.
+	leaseGlance = time.Minute
+)
+
+// Lease is how long a connection may stay: until its token runs out. It calls
+// back from a timer's goroutine, or from that of Renew. Its methods may be called
+// by any.
+type Lease struct {
+	soon func(left time.Duration)
+	over func()
+	now  func() time.Time
+
+	mu     sync.Mutex
+	timer  *time.Timer // nil: there was no end yet
+	until  time.Time   // zero: no end
+	warned bool
+}
+
+// NewLease returns a Lease without an end. soon, unless it is nil, is called a
+// minute before there is one, or at once when less is left; over is called then.
+func NewLease(soon func(left time.Duration), over func()) *Lease {
+	return &Lease{soon: soon, over: over, now: time.Now}
+}
+
+// Renew sets the end; the zero time is none.
+func (l *Lease) Renew(until time.Time) {
+	l.mu.Lock()
+	l.until, l.warned = until, l.soon == nil
+	l.mu.Unlock()
+	l.look()
+}
+
+// Stop takes the end away for good: nothing is called any more, but what is
+// being called already may go on.
+func (l *Lease) Stop() { l.Renew(time.Time{}) }
+
+// look sees what time it is. A call too many does nothing.
+func (l *Lease) look() {
+	left, warn, over := l.glance()
+	switch {
+	case over:
+		l.over()
+	case warn:
+		l.soon(left)
+	}
+}
+
+// glance returns what is due, once, and sets the timer for the next look.
+func (l *Lease) glance() (left time.Duration, warn, over bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.until.IsZero() {
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+		return 0, false, false
+	}
+	left = l.until.Round(0).Sub(l.now().Round(0)) // by the wall clock
+	next := left
+	switch {
+	case left <= 0:
+		l.until = time.Time{}
+		return 0, false, true
+	case l.warned:
+	case left <= leaseWarning:
+		l.warned, warn = true, true
+	default:
+		next = left - leaseWarning
+	}
+	next = min(next, leaseGlance)
+	if l.timer == nil {
+		l.timer = time.AfterFunc(next, l.look)
+	} else {
+		l.timer.Reset(next)
+	}
+	return left, warn, false
+}
