@@ -50,9 +50,18 @@ func WelcomeFrame(w Welcome) []byte {
 	}{w.Session, "rowcast.v1", millis(w.Heartbeat), limits{w.Topics}, w.Cursor, w.Schema})
 }
 
-// AuthedFrame answers an auth.
-func AuthedFrame(ref json.RawMessage) []byte {
-	return control("$authed", ref, struct{}{})
+// AuthedFrame answers an auth. The token expires after left; 0 is never.
+func AuthedFrame(ref json.RawMessage, left time.Duration) []byte {
+	return control("$authed", ref, struct {
+		ExpiresIn int64 `json:"expires_in_ms,omitempty"`
+	}{millis(left)})
+}
+
+// TokenExpiringFrame asks for a fresh token, before left has passed.
+func TokenExpiringFrame(left time.Duration) []byte {
+	return control("$token_expiring", nil, struct {
+		In int64 `json:"in_ms"`
+	}{millis(left)})
 }
 
 // JoinedFrame answers a join.
@@ -63,14 +72,22 @@ func JoinedFrame(ref json.RawMessage, j Joined) []byte {
 		Replayed  int               `json:"replayed"`
 		Recovered *bool             `json:"recovered,omitempty"`
 		Cursor    string            `json:"cursor"`
-	}{list(j.Topics), j.Denied, j.Replayed, j.Recovered, j.Cursor})
+	}{array(j.Topics), j.Denied, j.Replayed, j.Recovered, j.Cursor})
 }
 
 // LeftFrame answers a leave.
 func LeftFrame(ref json.RawMessage, topics []string) []byte {
 	return control("$left", ref, struct {
 		Topics []string `json:"topics"`
-	}{list(topics)})
+	}{array(topics)})
+}
+
+// RevokedFrame tells a client that it is no longer in the topics.
+func RevokedFrame(topics []string) []byte {
+	return control("$left", nil, struct {
+		Topics []string `json:"topics"`
+		Code   string   `json:"code"`
+	}{array(topics), "revoked"})
 }
 
 // ErrorFrame reports a fault of a client's frame or of its connection.
@@ -100,7 +117,7 @@ func ResyncFrame(topics []string, reason Reason, spread time.Duration, cursor st
 		Reason Reason   `json:"reason"`
 		Spread int64    `json:"spread_ms"`
 		Cursor string   `json:"cursor"`
-	}{list(topics), reason, millis(spread), cursor})
+	}{array(topics), reason, millis(spread), cursor})
 }
 
 // ByeFrame is the last frame before an announced close.
@@ -129,8 +146,8 @@ func control(kind string, ref json.RawMessage, payload any) []byte {
 	return b
 }
 
-// list makes no topics [] instead of null.
-func list(topics []string) []string {
+// array makes no topics [] instead of null.
+func array(topics []string) []string {
 	if topics == nil {
 		return []string{}
 	}

@@ -21,15 +21,16 @@ const (
 	DefaultSpread       = 3 * time.Second
 	DefaultJoinWait     = 10 * time.Second
 	DefaultQueueBytes   = 1 << 20
+	DefaultReplayBytes  = 16 << 20
 )
 
 // ErrClosed is what Subscribe returns after Close, and the cause of a subscriber
 // whose end was given none.
 var ErrClosed = errors.New("closed")
 
-// ErrUnavailable is what Join returns at the levels that have no $joined when
-// the database could not be asked in time.
-var ErrUnavailable = errors.New("database unavailable")
+// ErrUnavailable is what Join returns at the levels that have no $joined, where
+// that would deny topics as unavailable.
+var ErrUnavailable = errors.New("unavailable")
 
 // Options of a Hub. The zero value is useful.
 type Options struct {
@@ -40,6 +41,7 @@ type Options struct {
 	Spread       time.Duration // clients refetch within it after a $resync; default 3 s
 	JoinWait     time.Duration // a join waits no longer for the database; default 10 s
 	QueueBytes   int64         // what may wait for one subscriber; default 1 MB
+	ReplayBytes  int64         // the most that one join replays; default 16 MB
 
 	// Refresh reads the log once, now, and returns when what it found was
 	// published. Called for clients that come from an instance ahead of this
@@ -61,9 +63,11 @@ type Hub struct {
 	snapshot    snapshot.Snapshot // what was published in whole batches
 	cursor      string            // both, as clients see them
 	history     history
+	ledger      ledger
 	rooms       map[string]*room
 	memberships int
 	subscribers []*Subscriber
+	subjects    map[string]map[*Subscriber]struct{} // those who have a subject
 
 	polls    sync.Mutex
 	nextPoll *poll         // the one that who asks now will wait for
@@ -81,15 +85,18 @@ func New(o Options) *Hub {
 	o.Spread = cmp.Or(o.Spread, DefaultSpread)
 	o.JoinWait = cmp.Or(o.JoinWait, DefaultJoinWait)
 	o.QueueBytes = cmp.Or(o.QueueBytes, DefaultQueueBytes)
+	o.ReplayBytes = cmp.Or(o.ReplayBytes, DefaultReplayBytes)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	h := &Hub{
-		o:       o,
-		start:   time.Now(),
-		rooms:   map[string]*room{},
-		history: history{limit: o.HistoryBytes, age: o.HistoryAge},
-		polling: make(chan struct{}, 1),
+		o:        o,
+		start:    time.Now(),
+		rooms:    map[string]*room{},
+		subjects: map[string]map[*Subscriber]struct{}{},
+		history:  history{limit: o.HistoryBytes, age: o.HistoryAge},
+		ledger:   newLedger(),
+		polling:  make(chan struct{}, 1),
 	}
 	h.history.reset(snapshot.Snapshot{}, 0)
 	h.resyncs = map[Reason]uint64{}
@@ -124,7 +131,12 @@ func (h *Hub) reset(r Reset) (items, told int) {
 	h.epoch, h.snapshot = r.Epoch, r.Snapshot
 	h.cursor = snapshot.Cursor{Epoch: r.Epoch, Snapshot: r.Snapshot}.Encode()
 	h.history.reset(r.Floor, now)
+	h.ledger.void()
 	for _, item := range r.History {
+		if item.Access != nil {
+			h.ledger.add(item.Access, item.Topics, now)
+			continue
+		}
 		// What was read at once would get one mark, and the first item dropped
 		// expire every cursor. Cut at the highest xid so far it is as good.
 		if !h.history.top.Visible(item.XID) {
@@ -140,6 +152,7 @@ func (h *Hub) reset(r Reset) (items, told int) {
 	e := h.history.add(Item{Topics: []string{"*"}, Reason: SourceGap}, h.cursor, now)
 	for _, s := range h.subscribers {
 		s.restart(e.seq)
+		s.judgeAnew()
 	}
 	h.deliver(e)
 	return len(h.history.entries), len(h.subscribers)
@@ -165,6 +178,10 @@ func (h *Hub) Publish(b Batch) {
 func (h *Hub) publish(item Item, s snapshot.Snapshot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if item.Access != nil {
+		h.change(item)
+		return
+	}
 	now := h.now()
 	h.history.advance(s)
 	e := h.history.add(item, h.cursor, now)
@@ -209,6 +226,8 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 	s := &Subscriber{
 		hub:     h,
 		level:   o.Level,
+		subject: o.Subject,
+		guarded: o.Guarded,
 		joining: make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
 		topics:  map[string]*membership{},
@@ -216,6 +235,7 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 		given:   h.now(),
 	}
 	h.subscribers = append(h.subscribers, s)
+	h.list(s)
 	return s, nil
 }
 
@@ -230,6 +250,7 @@ func (h *Hub) remove(s *Subscriber) {
 	h.subscribers[end] = nil
 	h.subscribers = h.subscribers[:end]
 	s.index = -1
+	h.unlist(s)
 }
 
 // Close refuses new subscribers; those there are stay.

@@ -3,12 +3,15 @@ package rooms
 import "rowcast/internal/snapshot"
 
 // Item is one thing to tell the members of some rooms: an event, or (with a
-// Reason) that they may have missed something. Immutable once published.
+// Reason) that they may have missed something, or (with Access) that somebody's
+// right to be there changed. Immutable once published.
 type Item struct {
-	// Topics are topic names. Those of a resync may be patterns in which *
-	// stands for any text ("topic_*", "*"); no topic name holds a *.
+	// Topics are topic names. Those of a resync and of an access change may be
+	// patterns in which * stands for any text ("topic_*", "*"); no topic name
+	// holds a *.
 	Topics []string
-	Reason Reason // "" for an event
+	Reason Reason  // "" for an event
+	Access *Access // nil for an event; such an item is not kept in the history
 
 	// Data is an event's JSON text, one line, made once: every member gets
 	// these bytes. nil for a resync.

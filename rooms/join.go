@@ -19,6 +19,7 @@ type JoinRequest struct {
 	Since    *string        // a cursor, as the client sent it
 	Lookback *time.Duration // never together with Since; more than Options.Lookback is a HistoryGap
 	Asked    time.Time      // when the client did; zero: now
+	Mark     uint64         // Hub.Mark of before the client's rights were looked at; 0: they were not
 }
 
 // Join makes the subscriber a member of the topics and queues what the client
@@ -54,22 +55,36 @@ func (s *Subscriber) Join(ctx context.Context, r JoinRequest) error {
 			if s.level != Library {
 				return ErrUnavailable
 			}
-			r = r.refused(Unavailable, "the database cannot be asked now, try again")
+			r = r.refused(r.Topics, "the database cannot be asked now, try again")
 		}
 	}
 	return s.join(r, since)
 }
 
-// refused is the request with all its topics denied.
-func (r JoinRequest) refused(code Code, message string) JoinRequest {
+// outdated returns the topics of the request that were decided on too early.
+func (s *Subscriber) outdated(r JoinRequest) (topics []string) {
+	if r.Mark == 0 {
+		return nil
+	}
+	for _, t := range r.Topics {
+		if r.Mark < s.judged || s.hub.ledger.changed(s.subject, t, r.Mark) {
+			topics = append(topics, t)
+		}
+	}
+	return topics
+}
+
+// refused is the request with some of its topics denied as unavailable.
+func (r JoinRequest) refused(topics []string, message string) JoinRequest {
 	denied := maps.Clone(r.Denied)
 	if denied == nil {
 		denied = map[string]Denial{}
 	}
-	for _, t := range r.Topics {
-		denied[t] = Denial{code, message}
+	for _, t := range topics {
+		denied[t] = Denial{Unavailable, message}
 	}
-	r.Topics, r.Denied = nil, denied
+	r.Topics = slices.DeleteFunc(slices.Clone(r.Topics), func(t string) bool { return slices.Contains(topics, t) })
+	r.Denied = denied
 	return r
 }
 
@@ -83,6 +98,12 @@ func (s *Subscriber) join(r JoinRequest, since *snapshot.Cursor) error {
 	defer s.mu.Unlock()
 	if s.err != nil {
 		return s.err
+	}
+	if changed := s.outdated(r); changed != nil {
+		if s.level != Library {
+			return ErrUnavailable
+		}
+		r = r.refused(changed, "access changed meanwhile, try again")
 	}
 	var topics []string
 	for _, t := range r.Topics {

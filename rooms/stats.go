@@ -16,18 +16,23 @@ type Stats struct {
 	HistoryBytes int64
 	HistoryItems int
 	HistoryAge   time.Duration // of the oldest item
+	Ledger       int           // access changes remembered
 
 	Published uint64 // items
 	Delivered uint64 // items queued, once for each subscriber
 	Replayed  uint64 // events sent from the history
 	Overflows uint64 // times a subscriber's queue was full
 	Resyncs   map[Reason]uint64
+	Changes   uint64 // of access
+	Evicted   uint64 // memberships that ended so
 }
 
 // counters of a hub.
 type counters struct {
-	published uint64 // guarded by the hub's lock, like delivered
+	published uint64 // guarded by the hub's lock, like the next three
 	delivered uint64
+	changes   uint64
+	evicted   uint64
 	replayed  atomic.Uint64
 	overflows atomic.Uint64
 
@@ -55,6 +60,9 @@ func (h *Hub) Stats() Stats {
 		Delivered:    h.delivered,
 		Replayed:     h.replayed.Load(),
 		Overflows:    h.overflows.Load(),
+		Ledger:       h.ledger.order.Len(),
+		Changes:      h.changes,
+		Evicted:      h.evicted,
 	}
 	if len(h.history.entries) > 0 {
 		st.HistoryAge = h.now() - h.history.entries[0].at

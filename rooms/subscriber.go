@@ -20,7 +20,9 @@ const (
 
 // SubscriberOptions of Subscribe.
 type SubscriberOptions struct {
-	Level Level
+	Level   Level
+	Subject string // whose connection it is; "" for nobody's
+	Guarded bool   // its topics are judged
 }
 
 // Kind tells frames apart without opening them.
@@ -31,7 +33,8 @@ const (
 	Event Kind = iota
 	Resync
 	Ping
-	Control // any other control frame
+	Control // the answer to a client's frame, and what was given to Control
+	Notice  // any other control frame
 )
 
 // Frame is one message to a client. Its bytes may be shared by all of them:
@@ -51,6 +54,9 @@ type Subscriber struct {
 	wake    chan struct{} // holds a token when Next may find something
 
 	// Guarded by the hub's lock.
+	subject  string
+	guarded  bool
+	judged   uint64 // what was decided at marks below it is void
 	topics   map[string]*membership
 	detached bool // no member of its rooms any more
 	index    int  // in Hub.subscribers
@@ -176,6 +182,11 @@ func (s *Subscriber) take(buf []Frame) ([]Frame, error) {
 func (s *Subscriber) Finish(last []byte, cause error) {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
+	s.finish(last, cause)
+}
+
+// finish is Finish with the hub's lock held.
+func (s *Subscriber) finish(last []byte, cause error) {
 	s.hub.exitAll(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,6 +18,11 @@ func ValidTopic(name string) bool {
 	return !strings.ContainsFunc(name, func(r rune) bool {
 		return r <= ' ' || r == ',' || r == '*' || r >= 0x7f && r <= 0x9f
 	})
+}
+
+// covers reports whether one of the patterns covers the topic.
+func covers(patterns []string, topic string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, topic) })
 }
 
 // matches reports whether the pattern, in which * stands for any text, covers

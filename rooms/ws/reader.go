@@ -93,7 +93,7 @@ func (s *session) take(ctx context.Context, data []byte) error {
 	case "ping":
 		return s.sub.Control(rooms.PongFrame(r.Ref, now))
 	case "auth":
-		return s.sub.Control(rooms.AuthedFrame(r.Ref))
+		return s.sub.Control(rooms.AuthedFrame(r.Ref, 0))
 	case "join":
 		if !s.joins.Take(now) {
 			return s.complain(&s.hurried, now, r.Ref, rooms.RateLimited, "over limits.joins_per_second")
