@@ -20,8 +20,9 @@ func ValidTopic(name string) bool {
 	})
 }
 
-// covers reports whether one of the patterns covers the topic.
-func covers(patterns []string, topic string) bool {
+// Covers reports whether one of the patterns covers the topic: in a pattern *
+// stands for any text.
+func Covers(patterns []string, topic string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, topic) })
 }
 
