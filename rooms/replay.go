@@ -112,7 +112,7 @@ func (s *Subscriber) appendEntry(buf []Frame, e *entry, r *replay) []Frame {
 		if r != nil {
 			mine = slices.Contains(r.topics, t)
 		}
-		if mine && covers(e.Topics, t) {
+		if mine && Covers(e.Topics, t) {
 			topics = append(topics, t)
 		}
 	}
