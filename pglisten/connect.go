@@ -64,11 +64,26 @@ type querier interface {
 
 // configure makes the connections' configuration.
 func (s *Source) configure() error {
-	c := s.o.Config
+	c, err := configuration(s.o.URL, s.o.Config)
+	if err != nil {
+		return err
+	}
+	if s.o.Mode == Poll {
+		// Through a transaction pooler no statement outlives its transaction.
+		c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	s.config = c
+	return nil
+}
+
+// configuration is that of a connection to the primary. given, with its own
+// dialer, is used instead of the URL when it is set.
+func configuration(url string, given *pgx.ConnConfig) (*pgx.ConnConfig, error) {
+	c := given
 	if c == nil {
-		parsed, err := pgx.ParseConfig(s.o.URL)
+		parsed, err := pgx.ParseConfig(url)
 		if err != nil {
-			return fmt.Errorf("parse database url: %w", err)
+			return nil, fmt.Errorf("parse database url: %w", err)
 		}
 		c = parsed
 	}
@@ -79,19 +94,14 @@ func (s *Source) configure() error {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
 	}
-	if s.o.Config == nil {
+	if given == nil {
 		dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
 			Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3,
 		}}
 		c.DialFunc = dialer.DialContext
 	}
 	c.ValidateConnect = primaryOnly(c.ValidateConnect)
-	if s.o.Mode == Poll {
-		// Through a transaction pooler no statement outlives its transaction.
-		c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-	}
-	s.config = c
-	return nil
+	return c, nil
 }
 
 // primaryOnly goes on to the next host of the URL when one is a standby.
