@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -86,11 +87,7 @@ func holdsNUL(v any) bool {
 	case string:
 		return strings.ContainsRune(v, 0)
 	case []any:
-		for _, e := range v {
-			if holdsNUL(e) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(v, holdsNUL)
 	case map[string]any:
 		for name, e := range v {
 			if holdsNUL(name) || holdsNUL(e) {

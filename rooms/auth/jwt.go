@@ -2,8 +2,14 @@ package auth
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"rowcast/rooms"
 )
@@ -22,31 +28,139 @@ type JWTOptions struct {
 	Leeway    time.Duration // how far the issuer's clock may be off
 }
 
-// What a token that is not believed is answered, whatever is wrong with it.
+// What the bearer of a token is told that is not believed: not what is wrong
+// with it, but whether to bring a fresh one or to come later.
 var (
-	badToken     = Refusal{Code: "unauthenticated", Message: "token is not valid"}
-	expiredToken = Refusal{Code: "token_expired", Message: "token is expired"}
+	badToken     = Refusal{Code: rooms.Unauthenticated, Message: "token is not valid"}
+	expiredToken = Refusal{Code: rooms.TokenExpired, Message: "token is expired"}
 	noKeys       = Refusal{Code: rooms.Unavailable, Message: "tokens cannot be verified now"}
 )
 
-// verifier verifies JWTs.
-type verifier struct {
-	names claimNames
+// errNoKeys: nobody can say whether the signature is good.
+var errNoKeys = errors.New("no keys")
+
+// keys hold what signatures are verified with.
+type keys interface {
+	methods() []string
+	key(ctx context.Context, t *jwt.Token) (any, error) // of one of the methods
+	run(ctx context.Context)
 }
 
+// fixedKey is one that the settings hold. Whatever kid a token names, it is meant.
+type fixedKey struct{ k any }
+
+func (f fixedKey) methods() []string                            { return methods(f.k) }
+func (f fixedKey) key(context.Context, *jwt.Token) (any, error) { return f.k, nil }
+func (f fixedKey) run(ctx context.Context)                      { <-ctx.Done() }
+
+// verifier verifies JWTs (RFC 7519), as RFC 8725 asks.
+type verifier struct {
+	keys   keys
+	parser *jwt.Parser
+	leeway time.Duration
+	names  claimNames
+}
+
+// newVerifier fails on keys that are none.
 func newVerifier(o JWTOptions, names claimNames, log *slog.Logger) (*verifier, error) {
-	return &verifier{names: names}, nil
+	k, err := newKeys(o, log)
+	if err != nil {
+		return nil, err
+	}
+	options := []jwt.ParserOption{
+		jwt.WithValidMethods(k.methods()),
+		jwt.WithStrictDecoding(),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(), // one from the future is refused
+		jwt.WithIssuer(o.Issuer),
+		jwt.WithLeeway(o.Leeway),
+	}
+	if o.Audience != "" {
+		options = append(options, jwt.WithAudience(o.Audience))
+	}
+	return &verifier{keys: k, parser: jwt.NewParser(options...), leeway: o.Leeway, names: names}, nil
+}
+
+func newKeys(o JWTOptions, log *slog.Logger) (keys, error) {
+	given := slices.DeleteFunc([]string{o.Secret, o.PublicKey, o.JWKSURL}, func(s string) bool { return s == "" })
+	switch {
+	case len(given) != 1:
+		return nil, fmt.Errorf("auth.jwt: must have exactly one of secret, public_key and jwks_url (got %d of them)", len(given))
+	case o.Secret != "":
+		if len(o.Secret) < minSecret {
+			return nil, fmt.Errorf("auth.jwt.secret: must be at least %d bytes (got %d)", minSecret, len(o.Secret))
+		}
+		return fixedKey{[]byte(o.Secret)}, nil
+	case o.PublicKey != "":
+		k, err := publicKey(o.PublicKey)
+		if err != nil {
+			return nil, fmt.Errorf("auth.jwt.public_key: %w", err)
+		}
+		return fixedKey{k}, nil
+	default:
+		k, err := newJWKS(o.JWKSURL, log)
+		if err != nil {
+			return nil, fmt.Errorf("auth.jwt.jwks_url: %w", err)
+		}
+		return k, nil
+	}
 }
 
 // run keeps the keys fresh until ctx ends; it returns when all it started has
 // ended.
 func (v *verifier) run(ctx context.Context) error {
-	<-ctx.Done()
+	v.keys.run(ctx)
 	return nil
 }
 
 // verify says whose the token is. It may wait for keys as long as ctx allows.
+// The error of the library, which quotes the token, goes no further.
 func (v *verifier) verify(ctx context.Context, token string) (*Identity, *Refusal) {
-	refusal := badToken
+	id, err := v.identify(ctx, token)
+	var refusal Refusal
+	switch {
+	case err == nil:
+		return id, nil
+	case errors.Is(err, errNoKeys):
+		refusal = noKeys
+	case errors.Is(err, jwt.ErrTokenExpired):
+		refusal = expiredToken
+	default:
+		refusal = badToken
+	}
 	return nil, &refusal
+}
+
+func (v *verifier) identify(ctx context.Context, token string) (*Identity, error) {
+	// base64 decoders skip line ends: a token would have many spellings.
+	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
+		return nil, jwt.ErrTokenMalformed
+	}
+	var c claims
+	_, err := v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) {
+		if _, critical := t.Header["crit"]; critical {
+			return nil, jwt.ErrTokenUnverifiable // RFC 7515 section 4.1.11: we understand no extension
+		}
+		return v.keys.key(ctx, t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	id, err := identityOf(c.MapClaims, v.names)
+	if err != nil {
+		return nil, err
+	}
+	if !time.Now().Before(id.Expires) { // let in by the leeway: so it may stay for as long
+		id.Expires = id.Expires.Add(v.leeway)
+	}
+	return id, nil
+}
+
+// claims are those of a token, read as all claims are.
+type claims struct{ jwt.MapClaims }
+
+// UnmarshalJSON reads the claims.
+func (c *claims) UnmarshalJSON(b []byte) (err error) {
+	c.MapClaims, err = readClaims(b)
+	return err
 }
