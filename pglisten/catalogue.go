@@ -61,28 +61,29 @@ func loadCatalogue(ctx context.Context, conn *pgx.Conn) (*catalogue, error) {
 
 // watchRow is a row of rowcast.watch and its table's place in the catalogue.
 type watchRow struct {
-	ID          int32
-	OID         uint32
-	Schema      string
-	Table       string
-	Entity      string
-	TopicColumn *string
-	Topics      []string
-	Ops         []string
-	Exclude     []string
-	Only        []string // NULL: all
-	AsText      []string // logged as text: their own cast to json may raise
-	IncludeOld  bool
-	Unchanged   bool
-	Derive      []byte
-	Key         []string
-	State       *string // NULL when ended
+	ID            int32
+	OID           uint32
+	Schema        string
+	Table         string
+	Entity        string
+	TopicColumn   *string
+	SubjectColumn *string
+	Topics        []string
+	Ops           []string
+	Exclude       []string
+	Only          []string // NULL: all
+	AsText        []string // logged as text: their own cast to json may raise
+	IncludeOld    bool
+	Unchanged     bool
+	Derive        []byte
+	Key           []string
+	State         *string // NULL when ended
 }
 
 const askEpoch = `SELECT coalesce((SELECT e.epoch FROM rowcast.epoch e WHERE e.identity = rowcast.current_identity()), '')`
 
 const askWatches = `SELECT w.id, coalesce(c.oid, 0), coalesce(n.nspname, ''), coalesce(c.relname, ''), w.entity,
-       w.topic_column, w.topics, w.ops, w.exclude, w.columns, w.as_text, w.include_old, w.unchanged, w.derive,
+       w.topic_column, w.subject_column, w.topics, w.ops, w.exclude, w.columns, w.as_text, w.include_old, w.unchanged, w.derive,
        ARRAY(SELECT a.attname
                FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
                JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
@@ -99,8 +100,8 @@ func loadWatches(ctx context.Context, tx pgx.Tx) ([]watchRow, error) {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (w watchRow, err error) {
-		err = row.Scan(&w.ID, &w.OID, &w.Schema, &w.Table, &w.Entity, &w.TopicColumn, &w.Topics, &w.Ops, &w.Exclude,
-			&w.Only, &w.AsText, &w.IncludeOld, &w.Unchanged, &w.Derive, &w.Key, &w.State)
+		err = row.Scan(&w.ID, &w.OID, &w.Schema, &w.Table, &w.Entity, &w.TopicColumn, &w.SubjectColumn, &w.Topics, &w.Ops,
+			&w.Exclude, &w.Only, &w.AsText, &w.IncludeOld, &w.Unchanged, &w.Derive, &w.Key, &w.State)
 		return w, err
 	})
 }
@@ -114,6 +115,9 @@ func (c *catalogue) add(row watchRow, types *types) error {
 	}
 	if row.TopicColumn != nil {
 		w.TopicColumn = *row.TopicColumn
+	}
+	if row.SubjectColumn != nil {
+		w.SubjectColumn = *row.SubjectColumn
 	}
 	if err := json.Unmarshal(row.Derive, &w.Derive); err != nil {
 		return fmt.Errorf("watch %d: derive: %w", w.ID, err)
@@ -144,7 +148,8 @@ func (w watchRow) captures(c attribute) bool {
 	switch {
 	case c.virtual:
 		return false
-	case slices.Contains(w.Key, c.name), w.TopicColumn != nil && *w.TopicColumn == c.name,
+	case slices.Contains(w.Key, c.name),
+		w.TopicColumn != nil && *w.TopicColumn == c.name, w.SubjectColumn != nil && *w.SubjectColumn == c.name,
 		slices.ContainsFunc(w.Topics, func(t string) bool { return strings.Contains(t, "{"+c.name+"}") }):
 		return true
 	}

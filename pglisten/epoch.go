@@ -152,7 +152,8 @@ func (r *reader) lost(ctx context.Context) error {
 //
 // Its floor: every row from some xid X0 on is in the history, so a cursor that
 // has seen all below X0 can be answered. What was running at S0 below X0 comes
-// later by itself. Rows that rotation removed are below its marks.
+// later by itself. Rows that rotation removed are below its marks. Revocations
+// are in the history from below X0, too; nobody resumes there.
 func (r *reader) load(ctx context.Context, epoch string) error {
 	if _, err := r.ripe(ctx); err != nil {
 		return err
@@ -162,7 +163,7 @@ func (r *reader) load(ctx context.Context, epoch string) error {
 		return err
 	}
 	var history []Change
-	b := &batch{r: r, cursor: snapshot.New(x0), turn: -1, take: func(_ context.Context, p Batch) error {
+	b := &batch{r: r, cursor: snapshot.New(x0), turn: -1, history: true, take: func(_ context.Context, p Batch) error {
 		history = append(history, p.Changes...)
 		return nil
 	}}
@@ -174,18 +175,18 @@ func (r *reader) load(ctx context.Context, epoch string) error {
 	for _, m := range b.head.marks {
 		floor = floor.Join(m)
 	}
-	resumeHistory(history, s0)
+	resumeHistory(history, x0, s0)
 	return r.reset(ctx, Reset{Epoch: epoch, Snapshot: s0, Floor: floor, History: history})
 }
 
 // resumeHistory gives each change, in id order, the largest snapshot that sees
-// none of those after it.
-func resumeHistory(history []Change, s0 snapshot.Snapshot) {
+// none of those after it, from x0 on.
+func resumeHistory(history []Change, x0 uint64, s0 snapshot.Snapshot) {
 	resume := s0
 	for i := len(history) - 1; i >= 0; i-- {
 		history[i].Resume = resume
-		if history[i].XID < resume.Xmax() {
-			resume = s0.Below(history[i].XID)
+		if xid := history[i].XID; x0 <= xid && xid < resume.Xmax() {
+			resume = s0.Below(xid)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func TestResumeHistory(t *testing.T) {
 		for i, xid := range rapid.SliceOfN(rapid.Uint64Range(1, 31).Filter(s0.Visible), 0, 20).Draw(t, "xids") {
 			history = append(history, Change{ID: int64(i), XID: xid})
 		}
-		resumeHistory(history, s0)
+		resumeHistory(history, 0, s0)
 		for i, c := range history {
 			if !c.Resume.Within(s0) {
 				t.Fatalf("%v sees more than %v", c.Resume, s0)

@@ -9,6 +9,9 @@ import (
 // grace is what a reading has to finish when the source is to stop.
 const grace = time.Second
 
+// historyPatience: the first reading looks at the whole of the log.
+const historyPatience = 12
+
 var errStandstill = errors.New("no answer from the server")
 
 // patience ends the context of a reading that stands still for so long that its
@@ -37,6 +40,12 @@ func (r *reader) patience(parent context.Context) (context.Context, *patience) {
 		p.cancel()
 	}
 	return ctx, p
+}
+
+// extend makes it last n times as long.
+func (p *patience) extend(n time.Duration) {
+	p.limit *= n
+	p.touch()
 }
 
 // hold stops the clock while the sink works.

@@ -51,7 +51,11 @@ type listed struct {
 }
 
 func (b *batch) list(ctx context.Context, q querier) ([]listed, error) {
-	sql, args := listLog.after(b.cursor)
+	from := listLog
+	if b.history {
+		from = listHistory
+	}
+	sql, args := from.after(b.cursor)
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list log: %w", err)

@@ -35,6 +35,7 @@ type batch struct {
 	// resuming: whatever was rotated away must have been visible in cursor.
 	resuming bool
 	turn     int64 // all there is to read is of this turn, if the log has not gone on; -1: of any
+	history  bool  // revocations from before cursor, too
 
 	head  head
 	found int   // changes handed on or at hand
@@ -73,6 +74,9 @@ func (r *reader) take(ctx context.Context, p Batch) error {
 func (r *reader) readInto(ctx context.Context, b *batch) error {
 	ctx, p := r.patience(ctx)
 	defer p.stop()
+	if b.history {
+		p.extend(historyPatience)
+	}
 	stream := func(q querier) error { return b.stream(ctx, q, p) }
 	err := r.inSession(ctx, stream)
 	if errors.Is(err, errTurned) {
@@ -103,7 +107,10 @@ func (r *reader) inSession(ctx context.Context, f func(querier) error) error {
 // stream runs the reading and hands on what it returns.
 func (b *batch) stream(ctx context.Context, q querier, p *patience) error {
 	from := readLog
-	if b.turn >= 0 {
+	switch {
+	case b.history:
+		from = readHistory
+	case b.turn >= 0:
 		from = readSlot[b.turn%slots]
 	}
 	sql, args := from.after(b.cursor)
@@ -161,7 +168,7 @@ func (b *batch) add(ctx context.Context, p *patience, c Change, watch int32) err
 			return nil
 		}
 	}
-	if c.Op != Emit {
+	if c.Op != Emit && c.Op != Revoke {
 		if err := b.r.resolve(ctx, &c, watch); err != nil {
 			return err
 		}

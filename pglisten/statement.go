@@ -37,7 +37,11 @@ const (
 	bareColumns = `l.id, l.xid, l.watch, l.op, l.flags, l.at,
        NULL::text, NULL::json, NULL::json, NULL::text[], NULL::text, NULL::text[]`
 
-	rest = `, count(*) OVER (PARTITION BY l.xid), NULL, NULL, NULL, NULL, NULL, NULL`
+	// What a transaction changes of access is not counted: it is never too much.
+	rest = `, count(*) FILTER (WHERE l.op <> 'R' AND l.watch <> ALL (` + accessWatches + `)) OVER (PARTITION BY l.xid),
+       NULL, NULL, NULL, NULL, NULL, NULL`
+
+	accessWatches = `ARRAY(SELECT w.id FROM rowcast.watch w WHERE w.subject_column IS NOT NULL)`
 
 	// In the slot whose turn it is, nothing is emptied.
 	allMarks = `ARRAY(SELECT m.snapshot::text FROM rowcast.mark m)`
@@ -62,12 +66,35 @@ func newStatement(columns, table, marks string) statement {
 	}
 }
 
+// revocationBytes bounds the revocations that are loaded from before the history.
+const revocationBytes = 32 << 20
+
+// newHistory is the statement of the first reading: of what is not visible in a
+// cursor all, and from before it the newest revocations. A token that one of them
+// made void may live longer than its row fits among the events. They are found by
+// looking at every row that far: no index has to be kept for it by those who write.
+func newHistory(columns string) statement {
+	const logged = "id, xid, watch, op, flags, at, mutation_id, data, old, changed, type, topics"
+	before := fmt.Sprintf(`SELECT %s FROM (
+  SELECT *, sum(%d + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(old), 0)) OVER (ORDER BY id DESC) AS total
+    FROM rowcast.log
+   WHERE xid < $1::xid8 AND (op = 'R' OR op IN ('U', 'D', 'T') AND watch = ANY (%s))) r
+ WHERE r.total <= %d`, logged, rowOverhead, accessWatches, revocationBytes)
+	table := "(SELECT " + logged + " FROM rowcast.log WHERE " + since + "\nUNION ALL " + before + ")"
+	return statement{quiet: "SELECT " + fmt.Sprintf(headColumns, allMarks) + "\nUNION ALL\nSELECT " + columns + rest +
+		" FROM " + table + " l ORDER BY id NULLS FIRST"}
+}
+
 // slots is how many partitions the log has.
 const slots = 8
 
 var (
-	readLog  = newStatement(rowColumns, "rowcast.log", allMarks)
-	listLog  = newStatement(bareColumns, "rowcast.log", allMarks)
+	readLog = newStatement(rowColumns, "rowcast.log", allMarks)
+	listLog = newStatement(bareColumns, "rowcast.log", allMarks)
+
+	readHistory = newHistory(rowColumns)
+	listHistory = newHistory(bareColumns)
+
 	readSlot = func() (each [slots]statement) {
 		for i := range each {
 			each[i] = newStatement(rowColumns, fmt.Sprintf("rowcast.log_%d", i), noMarks)
