@@ -1,6 +1,11 @@
 package ws
 
-import "sync"
+import (
+	"context"
+	"sync"
+
+	"rowcast/rooms"
+)
 
 // desk takes a connection's joins and leaves one after the other, away from the
 // reader, which must not wait when a join does. A goroutine stands at it only
@@ -41,3 +46,33 @@ func (d *desk) next() (request, bool) {
 
 // wait returns when nobody stands at the desk. The reader must have ended.
 func (d *desk) wait() { d.serving.Wait() }
+
+// serve does what was asked for at the desk. Who did not say yet who they are may
+// say that, and ask for nothing.
+func (s *session) serve(ctx context.Context, r request) {
+	switch {
+	case s.sub.Err() != nil: // the session ends
+	case r.Type == "auth":
+		s.signIn(ctx, r)
+	case s.identity == nil:
+		s.end(unidentified(r.Ref))
+	case r.Type == "leave":
+		_ = s.sub.Control(rooms.LeftFrame(r.Ref, s.sub.Leave(r.Topics)))
+	default:
+		s.join(ctx, r)
+	}
+}
+
+// join answers a join. It fails only when the session ends.
+func (s *session) join(ctx context.Context, r request) {
+	verdict := s.h.gate.Judge(ctx, s.identity, r.Topics, s.sub.Topics())
+	_ = s.sub.Join(ctx, rooms.JoinRequest{
+		Ref:      r.Ref,
+		Topics:   verdict.Topics,
+		Denied:   verdict.Denied,
+		Mark:     verdict.Mark,
+		Since:    r.Since,
+		Lookback: r.lookback(),
+		Asked:    r.asked,
+	})
+}

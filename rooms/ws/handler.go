@@ -2,7 +2,6 @@ package ws
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
 	randv2 "math/rand/v2"
 	"net"
@@ -20,8 +19,10 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultWriteTimeout = 10 * time.Second
-	DefaultSpread       = 5 * time.Second
+	DefaultWriteTimeout     = 10 * time.Second
+	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultSpread           = 5 * time.Second
+	DefaultFramesPerSecond  = 100
 )
 
 // The subprotocols. Without one a connection speaks the plain level.
@@ -32,11 +33,13 @@ const (
 
 // Options of a Handler. The zero value is useful.
 type Options struct {
-	Heartbeat    time.Duration // silence before a ping; default rooms.DefaultHeartbeat
-	WriteTimeout time.Duration // a socket that accepts no byte for so long is closed; default 10 s
-	Spread       time.Duration // clients come back within it after Shutdown; default 5 s
-	Schema       func() string // the hash of the events' types for $welcome, as it is now; "": not known; default: none
-	Logger       *slog.Logger  // default: none
+	Heartbeat        time.Duration // silence before a ping; default rooms.DefaultHeartbeat
+	WriteTimeout     time.Duration // a socket that accepts no byte for so long is closed; default 10 s
+	HandshakeTimeout time.Duration // to find out who a client is, and for the client to say it; default 10 s
+	Spread           time.Duration // clients come back within it after Shutdown; default 5 s
+	FramesPerSecond  int           // from one client; default 100, below 0: no limit
+	Schema           func() string // the hash of the events' types for $welcome, as it is now; "": not known; default: none
+	Logger           *slog.Logger  // default: none
 }
 
 // Handler is the WebSocket endpoint.
@@ -62,8 +65,14 @@ func New(hub *rooms.Hub, gate *auth.Gate, o Options) *Handler {
 	if o.WriteTimeout <= 0 {
 		o.WriteTimeout = DefaultWriteTimeout
 	}
+	if o.HandshakeTimeout <= 0 {
+		o.HandshakeTimeout = DefaultHandshakeTimeout
+	}
 	if o.Spread <= 0 {
 		o.Spread = DefaultSpread
+	}
+	if o.FramesPerSecond == 0 {
+		o.FramesPerSecond = DefaultFramesPerSecond
 	}
 	if o.Schema == nil {
 		o.Schema = func() string { return "" }
@@ -99,15 +108,16 @@ func (h *Handler) Stats() Stats {
 }
 
 // ServeHTTP upgrades the request and leaves the connection to a session of its
-// own. What the client asked for in the URL is joined before the 101 is sent:
-// who sees the socket open misses nothing that is committed from then on.
+// own. Who the client is, if the handshake says it, is found out before the 101
+// is sent, and what it asked for in the URL is joined: who sees the socket open
+// misses nothing that is committed from then on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refused := h.gate.Check(r); refused != nil {
 		http.Error(w, refused.Message, http.StatusForbidden)
 		return
 	}
 	protocol := choose(r)
-	joining, hurry := context.WithCancel(r.Context())
+	arriving, hurry := context.WithTimeout(r.Context(), h.o.HandshakeTimeout)
 	defer hurry()
 	s := h.begin(protocol, hurry)
 	if s == nil {
@@ -115,10 +125,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if leave, refused := h.gate.Enter(r); refused != nil {
-		s.end(refusal(*refused))
+		s.end(refusal(nil, *refused))
 	} else {
 		s.leave = leave
-		h.greet(joining, s, r.URL.RawQuery)
+		if err := s.arrive(arriving, r); err != nil && s.sub.Err() == nil {
+			s.end(err) // and nobody else did meanwhile
+		}
 	}
 	if !h.accept(s, w, r, protocol) {
 		h.end(s, errGone)
@@ -127,23 +139,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The request's context ends with the request; the session's own life does not.
 	ctx := context.WithoutCancel(r.Context())
 	go func() { h.end(s, s.run(ctx)) }() // Shutdown waits for it
-}
-
-// greet puts first into the session's queue what its level begins with.
-func (h *Handler) greet(ctx context.Context, s *session, query string) {
-	if s.level == rooms.Plain {
-		if err := s.joinURL(ctx, query); err != nil {
-			s.end(err)
-		}
-		return
-	}
-	_ = s.sub.Control(rooms.WelcomeFrame(rooms.Welcome{
-		Session:   s.id,
-		Heartbeat: h.o.Heartbeat,
-		Topics:    h.gate.Limits().Topics,
-		Cursor:    h.hub.Cursor(),
-		Schema:    h.o.Schema(),
-	}))
 }
 
 // accept upgrades the connection, or answers the request with why not.
@@ -188,19 +183,11 @@ func (h *Handler) begin(protocol string, hurry context.CancelFunc) *session {
 	if h.down {
 		return nil
 	}
-	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: level})
+	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: level, Guarded: !h.gate.Open()})
 	if err != nil {
 		return nil // the hub is closed
 	}
-	s := &session{
-		id:    rand.Text()[:12],
-		level: level,
-		gate:  h.gate,
-		sub:   sub,
-		hurry: hurry,
-		joins: auth.NewBucket(h.gate.Limits().JoinsPerSecond),
-		owed:  make(chan struct{}, maxOwed),
-	}
+	s := newSession(h, level, sub, hurry)
 	h.running.Add(1)
 	h.sessions[s] = struct{}{}
 	return s
@@ -209,6 +196,10 @@ func (h *Handler) begin(protocol string, hurry context.CancelFunc) *session {
 // end counts the session out.
 func (h *Handler) end(s *session, cause error) {
 	s.sub.Close(cause)
+	s.lease.Stop()
+	if s.patience != nil {
+		s.patience.Stop()
+	}
 	if s.leave != nil {
 		s.leave()
 	}

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -33,13 +32,12 @@ func (s *session) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.level != rooms.Library {
-			continue
-		}
-		select {
-		case s.owed <- struct{}{}:
-		case <-ctx.Done():
-			return s.sub.Err() // run has said goodbye
+		if s.level == rooms.Library {
+			select {
+			case s.owed <- struct{}{}:
+			case <-ctx.Done():
+				return s.sub.Err() // run has said goodbye
+			}
 		}
 		if err := s.take(ctx, data); err != nil {
 			return err
@@ -56,13 +54,13 @@ func (s *session) receive(ctx context.Context) ([]byte, error) {
 	if kind == websocket.MessageBinary && s.level == rooms.Library {
 		return nil, ending{code: websocket.StatusUnsupportedData}
 	}
-	limit := s.gate.Limits().FrameBytes
+	limit := s.h.gate.Limits().FrameBytes
 	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	switch {
 	case err != nil:
 		return nil, s.fault(err)
 	case len(data) > limit:
-		return nil, refusal(auth.Refusal{Code: rooms.TooLarge, Message: "message over limits.frame_bytes"})
+		return nil, refusal(nil, auth.Refusal{Code: rooms.TooLarge, Message: "message over limits.frame_bytes"})
 	case kind == websocket.MessageText && s.level == rooms.Library && !utf8.Valid(data):
 		return nil, ending{code: websocket.StatusInvalidFramePayloadData}
 	}
@@ -81,52 +79,40 @@ func (s *session) fault(err error) error {
 	return ending{code: websocket.StatusProtocolError}
 }
 
-// take answers a frame, or hands it to the desk. Each frame is owed one answer.
+// take answers a frame, or hands it to the desk. Each frame is owed one answer;
+// at the plain level only one that comes too fast gets any.
 func (s *session) take(ctx context.Context, data []byte) error {
 	now := time.Now()
+	inTime := s.frames.Take(now)
+	if s.level == rooms.Plain && inTime {
+		return nil
+	}
 	r, err := parseRequest(data)
 	r.asked = now
-	if err != nil {
-		return s.complain(&s.bad, now, r.Ref, rooms.BadFrame, err.Error())
+	switch {
+	case !inTime:
+		return s.complain(&s.hurried, r, rooms.RateLimited, "over limits.frames_per_second")
+	case err != nil:
+		return s.complain(&s.bad, r, rooms.BadFrame, err.Error())
 	}
 	switch r.Type {
 	case "ping":
 		return s.sub.Control(rooms.PongFrame(r.Ref, now))
-	case "auth":
-		return s.sub.Control(rooms.AuthedFrame(r.Ref, 0))
-	case "join":
+	case "auth", "join": // what may make the daemon ask somebody else
 		if !s.joins.Take(now) {
-			return s.complain(&s.hurried, now, r.Ref, rooms.RateLimited, "over limits.joins_per_second")
+			return s.complain(&s.hurried, r, rooms.RateLimited, "over limits.joins_per_second")
 		}
 	}
 	s.requests.put(r, func(r request) { s.serve(ctx, r) })
 	return nil
 }
 
-// serve answers a join or a leave. It fails only when the session ends.
-func (s *session) serve(ctx context.Context, r request) {
-	if r.Type == "leave" {
-		_ = s.sub.Control(rooms.LeftFrame(r.Ref, s.sub.Leave(r.Topics)))
-		return
-	}
-	verdict := s.gate.Judge(ctx, s.gate.Anonymous(), r.Topics, s.sub.Topics())
-	_ = s.sub.Join(ctx, rooms.JoinRequest{
-		Ref:      r.Ref,
-		Topics:   verdict.Topics,
-		Denied:   verdict.Denied,
-		Since:    r.Since,
-		Lookback: r.lookback(),
-		Asked:    r.asked,
-	})
-}
-
 // complain answers a frame with an error, and too many of them with the end.
-func (s *session) complain(f *faults, now time.Time, ref json.RawMessage, code rooms.Code, message string) error {
-	answer := rooms.ErrorFrame(ref, code, message)
-	if f.add(now) {
-		return ending{code: closeCodes[code], last: answer}
+func (s *session) complain(f *faults, r request, code rooms.Code, message string) error {
+	if f.add(r.asked) {
+		return refusal(r.Ref, auth.Refusal{Code: code, Message: message})
 	}
-	return s.sub.Control(answer)
+	return s.sub.Control(rooms.ErrorFrame(r.Ref, code, message))
 }
 
 // faults are the times of a client's faults, of the last minute.

@@ -25,6 +25,7 @@ const (
 type request struct {
 	Type       string          `json:"type"`
 	Ref        json.RawMessage `json:"ref"` // as sent: a number, a string, or nil for none
+	Token      string          `json:"token"`
 	Topics     []string        `json:"topics"`
 	Since      *string         `json:"since"`
 	LookbackMS *float64        `json:"lookback_ms"`

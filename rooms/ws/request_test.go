@@ -34,6 +34,7 @@ func FuzzFrame(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	handler := New(hub, gate, Options{FramesPerSecond: -1})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if !utf8.Valid(data) || len(data) > gate.Limits().FrameBytes {
 			return // ended before a frame is looked at
@@ -43,7 +44,8 @@ func FuzzFrame(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer sub.Close(errGone)
-		s := &session{level: rooms.Library, gate: gate, sub: sub}
+		s := newSession(handler, rooms.Library, sub, func() {})
+		s.admit(gate.Anonymous())
 		for range maxFaults {
 			err = s.take(t.Context(), data)
 			s.requests.wait()

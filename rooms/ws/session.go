@@ -2,6 +2,7 @@ package ws
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -14,24 +15,53 @@ import (
 
 // session is one connection's life. See doc.go for its goroutines.
 type session struct {
+	h     *Handler
 	id    string
 	level rooms.Level
-	gate  *auth.Gate
 	sub   *rooms.Subscriber
 	leave func()             // gives the place in the gate back; nil: it had none
-	hurry context.CancelFunc // ends the wait of the URL's join
+	hurry context.CancelFunc // ends what ServeHTTP waits for
+
+	patience *time.Timer // ends who does not say who they are; nil: the handshake did
+	lease    *auth.Lease // until the client's token runs out
 
 	// The reader's own.
+	frames   *auth.Bucket
 	joins    *auth.Bucket
 	bad      faults
 	hurried  faults
 	owed     chan struct{} // one for each frame of the client that was not answered yet
 	requests desk
 
+	// The desk's own, and before it ServeHTTP's.
+	identity    *auth.Identity // nil: the client did not say yet who it is
+	disbelieved faults
+
 	mu      sync.Mutex
 	conn    *websocket.Conn
 	socket  *socket
 	severed bool
+}
+
+// newSession returns a session without a connection, of a client that is not
+// known yet.
+func newSession(h *Handler, level rooms.Level, sub *rooms.Subscriber, hurry context.CancelFunc) *session {
+	s := &session{
+		h:      h,
+		id:     rand.Text()[:12],
+		level:  level,
+		sub:    sub,
+		hurry:  hurry,
+		frames: auth.NewBucket(h.o.FramesPerSecond),
+		joins:  auth.NewBucket(h.gate.Limits().JoinsPerSecond),
+		owed:   make(chan struct{}, maxOwed),
+	}
+	warn := s.warn
+	if level != rooms.Library {
+		warn = nil
+	}
+	s.lease = auth.NewLease(warn, s.expire)
+	return s
 }
 
 // attach gives the session its connection.
@@ -62,26 +92,6 @@ func (s *session) dismiss(last []byte) {
 	s.hurry()
 }
 
-// joinURL joins what the URL asks for: the plain level's only join.
-func (s *session) joinURL(ctx context.Context, query string) error {
-	wishes, refused := auth.ParseWishes(query)
-	if refused != nil {
-		return refusal(*refused)
-	}
-	verdict := s.gate.Judge(ctx, s.gate.Anonymous(), wishes.Topics, nil)
-	if refused := verdict.Refusal(wishes.Topics); refused != nil {
-		return refusal(*refused)
-	}
-	err := s.sub.Join(ctx, rooms.JoinRequest{Topics: verdict.Topics, Since: wishes.Since})
-	switch {
-	case errors.Is(err, rooms.ErrUnavailable):
-		return refusal(auth.Refusal{Code: rooms.Unavailable, Message: "the database cannot be asked now"})
-	case s.sub.Err() != nil:
-		return s.sub.Err() // dismissed meanwhile
-	}
-	return err
-}
-
 // run lives the session and returns what ended it.
 func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -101,7 +111,7 @@ func (s *session) end(cause error) {
 	switch e, told := errors.AsType[ending](cause); {
 	case told && e.last != nil:
 		s.sub.Finish(e.last, cause)
-	case told:
+	case closeCode(cause) != 0:
 		s.sub.Close(cause)
 	default:
 		s.sever()
