@@ -54,7 +54,7 @@ func identityOf(claims map[string]any, names claimNames) (*Identity, error) {
 	if id.Claims, err = json.Marshal(claims); err != nil {
 		return nil, errors.New("claims cannot be encoded")
 	}
-	id.digest, err = digest(claims)
+	id.digest, err = fingerprint(claims)
 	return &id, err
 }
 
@@ -163,9 +163,9 @@ func date(claims map[string]any, name string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("claim %s is not a date in seconds", name)
 }
 
-// digest is the same for all tokens that say the same of their bearer, though
+// fingerprint is the same for all tokens that say the same of their bearer, though
 // they were issued at different times.
-func digest(claims map[string]any) ([sha256.Size]byte, error) {
+func fingerprint(claims map[string]any) ([sha256.Size]byte, error) {
 	lasting := make(map[string]any, len(claims))
 	for name, v := range claims {
 		switch name {

@@ -87,8 +87,8 @@ func newKeys(o JWTOptions, log *slog.Logger) (keys, error) {
 	case len(given) != 1:
 		return nil, fmt.Errorf("auth.jwt: must have exactly one of secret, public_key and jwks_url (got %d of them)", len(given))
 	case o.Secret != "":
-		if len(o.Secret) < minSecret {
-			return nil, fmt.Errorf("auth.jwt.secret: must be at least %d bytes (got %d)", minSecret, len(o.Secret))
+		if len(o.Secret) < MinSecret {
+			return nil, fmt.Errorf("auth.jwt.secret: must be at least %d bytes (got %d)", MinSecret, len(o.Secret))
 		}
 		return fixedKey{[]byte(o.Secret)}, nil
 	case o.PublicKey != "":

@@ -13,10 +13,12 @@ import (
 	"strings"
 )
 
-const (
-	minSecret = 32   // bytes, what SHA-256 gives: RFC 7518 section 3.2
-	minRSA    = 2048 // bits: RFC 7518 section 3.3
-)
+// MinSecret is how long a secret must be, in bytes: as long as what SHA-256 gives
+// (RFC 7518 section 3.2).
+const MinSecret = 32
+
+// minRSA is how long a key of RSA must be, in bits (RFC 7518 section 3.3).
+const minRSA = 2048
 
 // methods are the signatures that a key may verify. The key says so, never the
 // token: a public key is no secret for an HMAC, and a curve has one method.

@@ -16,7 +16,7 @@ type carriage struct {
 // that holds one; an empty token is none. A carrier that holds two different ones
 // is believed in neither: the token found is "", which is nobody's.
 func carried(r *http.Request, c carriage) (token string, found bool) {
-	for _, tokens := range [][]string{subprotocols(r), cookies(r, c.cookie), bearers(r), queries(r, c.query)} {
+	for _, tokens := range [][]string{subprotocols(r), cookies(r, c.cookie), bearers(r), parameters(r, c.query)} {
 		tokens = slices.DeleteFunc(tokens, func(t string) bool { return t == "" })
 		if len(tokens) == 0 {
 			continue
@@ -67,7 +67,7 @@ func bearers(r *http.Request) (tokens []string) {
 	return tokens
 }
 
-func queries(r *http.Request, allowed bool) []string {
+func parameters(r *http.Request, allowed bool) []string {
 	if !allowed {
 		return nil
 	}
