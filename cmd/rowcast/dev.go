@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 
@@ -69,7 +72,8 @@ func (d demo) run(ctx context.Context, out io.Writer, log *slog.Logger) (err err
 	}
 	defer db.Close()
 	line := fmt.Sprintf("%s -c %q", psql(cluster), chat.Insert)
-	api := chat.New(chat.Options{DB: db, Psql: line, Logger: log})
+	secret := cmp.Or(os.Getenv("ROWCAST_AUTH_JWT_SECRET"), rand.Text()+rand.Text())
+	api := chat.New(chat.Options{DB: db, Secret: secret, Psql: line, Logger: log})
 	pages := http.NewServeMux()
 	pages.Handle("/", chat.Page())
 	pages.Handle("/api/", api.Handler())

@@ -143,7 +143,7 @@ func TestDev_takes_up_a_kept_cluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if pasted != rows || seeds != 7 {
+		if pasted != rows || seeds != 8 {
 			t.Errorf("start %d: %d pasted rows, %d topics", rows, pasted, seeds)
 		}
 		d.signal(syscall.SIGTERM)

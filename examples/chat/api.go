@@ -14,9 +14,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Options of an API. DB is needed.
+// Options of an API. DB and Secret are needed.
 type Options struct {
 	DB     *pgxpool.Pool // made by Connect
+	Secret string        // signs the tokens, at least 32 bytes; the daemon's auth.jwt.secret
 	Psql   string        // the line to paste into a terminal
 	Logger *slog.Logger  // nil: silent
 }
@@ -25,9 +26,10 @@ type Options struct {
 // the other browser is not its work; all it does for rowcast is to pass on a
 // mutation id (transact).
 type API struct {
-	db   *pgxpool.Pool
-	psql string
-	log  *slog.Logger
+	db     *pgxpool.Pool
+	secret []byte
+	psql   string
+	log    *slog.Logger
 
 	requests *requests
 
@@ -42,6 +44,7 @@ type API struct {
 func New(o Options) *API {
 	return &API{
 		db:       o.DB,
+		secret:   []byte(o.Secret),
 		psql:     o.Psql,
 		log:      cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
 		requests: newRequests(),
@@ -73,11 +76,17 @@ func Connect(ctx context.Context, url string) (*pgxpool.Pool, error) {
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, e := range map[string]endpoint{
+		"POST /api/login": a.login,
+
 		"GET /api/topics":                a.topics,
 		"GET /api/topics/{id}/messages":  a.messages,
 		"POST /api/topics/{id}/messages": a.createMessage,
 		"PATCH /api/messages/{id}":       a.updateMessage,
 		"DELETE /api/messages/{id}":      a.deleteMessage,
+
+		"GET /api/topics/{id}/members":             a.members,
+		"POST /api/topics/{id}/members":            a.addMember,
+		"DELETE /api/topics/{id}/members/{member}": a.removeMember,
 
 		"GET /api/projects":         a.projects,
 		"GET /api/projects/{id}":    a.project,

@@ -50,7 +50,7 @@ func (a *API) createBurst(r *http.Request) (reply, error) {
 	if err := text("author", b.Author, maxName); err != nil {
 		return reply{}, err
 	}
-	if _, err := one[Topic](r.Context(), a.db, "SELECT "+topicColumns+" FROM topics WHERE id = $1", b.TopicID); err != nil {
+	if err := a.admit(r, b.TopicID); err != nil {
 		return reply{}, err
 	}
 	if !a.take(b.TopicID) {

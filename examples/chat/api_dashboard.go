@@ -2,7 +2,7 @@ package chat
 
 import "net/http"
 
-// Dashboard counts what there is.
+// Dashboard counts what there is for everybody.
 type Dashboard struct {
 	Messages         int `json:"messages"`
 	Projects         int `json:"projects"`
@@ -13,7 +13,7 @@ type Dashboard struct {
 
 func (a *API) dashboard(r *http.Request) (reply, error) {
 	return read[Dashboard](a, r, `SELECT
-		(SELECT count(*) FROM messages) AS messages,
+		(SELECT count(*) FROM messages WHERE feed IS NOT NULL) AS messages,
 		(SELECT count(*) FROM projects) AS projects,
 		(SELECT count(*) FROM proposals WHERE status = 'pending') AS proposals_pending,
 		(SELECT count(*) FROM analysis_runs WHERE status = 'running') AS runs_running,

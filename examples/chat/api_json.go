@@ -112,8 +112,12 @@ func (a *API) refused(r *http.Request, err error) reply {
 	said := refusal{http.StatusInternalServerError, "something went wrong"}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
+		case pg.Code == "23503" && pg.ConstraintName == "memberships_member_fkey":
+			said = refusal{http.StatusNotFound, "there is no such user"}
 		case pg.Code == "23503": // foreign_key_violation
 			said = refusal{http.StatusNotFound, "there is no such topic"}
+		case pg.Code == "23505": // unique_violation
+			said = refusal{http.StatusConflict, "there is one already"}
 		case pg.Code == "23514": // check_violation
 			said = refusal{http.StatusUnprocessableEntity, "the value is not allowed: " + pg.ConstraintName}
 		case strings.HasPrefix(pg.Code, "22"): // data exceptions: a NUL in a text

@@ -8,18 +8,20 @@ import (
 )
 
 const (
-	topicColumns   = "id, title"
-	messageColumns = "id, topic_id, author, content, created_at"
+	messageColumns = "id, topic_id, author, content, feed, created_at"
 
 	maxContent  = 500 // characters
 	maxName     = 120
 	maxMessages = 500
 )
 
-// Topic is a row of topics, without what the page does not show.
+// Topic is a row of topics as one caller sees it. A private one is in the list
+// of everybody; what is said in it is not.
 type Topic struct {
-	ID    ID     `json:"id"`
-	Title string `json:"title"`
+	ID      ID     `json:"id"`
+	Title   string `json:"title"`
+	Private bool   `json:"private"`
+	Allowed bool   `json:"allowed"` // to read it, and to join it
 }
 
 // Message is a row of messages.
@@ -28,11 +30,16 @@ type Message struct {
 	TopicID   ID        `json:"topic_id"`
 	Author    string    `json:"author"`
 	Content   string    `json:"content"`
+	Feed      *string   `json:"feed"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
 func (a *API) topics(r *http.Request) (reply, error) {
-	return list[Topic](a, r, "SELECT "+topicColumns+" FROM topics ORDER BY id")
+	claims, err := a.claims(r)
+	if err != nil {
+		return reply{}, err
+	}
+	return list[Topic](a, r, "SELECT id, title, private, can_join('topic_' || id, $1) AS allowed FROM topics ORDER BY id", claims)
 }
 
 // messages answers with a topic's newest messages, the newest last, and how many
@@ -40,6 +47,9 @@ func (a *API) topics(r *http.Request) (reply, error) {
 func (a *API) messages(r *http.Request) (reply, error) {
 	topic, err := pathID(r)
 	if err != nil {
+		return reply{}, err
+	}
+	if err := a.admit(r, topic); err != nil {
 		return reply{}, err
 	}
 	limit := 50
@@ -74,6 +84,9 @@ func (a *API) createMessage(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if err := a.admit(r, topic); err != nil {
+		return reply{}, err
+	}
 	var in struct{ Author, Content string }
 	if err := decode(r, &in); err != nil {
 		return reply{}, err
@@ -90,7 +103,7 @@ func (a *API) createMessage(r *http.Request) (reply, error) {
 }
 
 func (a *API) updateMessage(r *http.Request) (reply, error) {
-	id, err := pathID(r)
+	id, claims, err := a.pathAndClaims(r)
 	if err != nil {
 		return reply{}, err
 	}
@@ -102,14 +115,15 @@ func (a *API) updateMessage(r *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	return write[Message](a, r, http.StatusOK,
-		"UPDATE messages SET content = $2 WHERE id = $1 RETURNING "+messageColumns, id, in.Content)
+		"UPDATE messages SET content = $3 WHERE id = $1 AND can_join('topic_' || topic_id, $2) RETURNING "+messageColumns,
+		id, claims, in.Content)
 }
 
 func (a *API) deleteMessage(r *http.Request) (reply, error) {
-	id, err := pathID(r)
+	id, claims, err := a.pathAndClaims(r)
 	if err != nil {
 		return reply{}, err
 	}
 	return write[Message](a, r, http.StatusNoContent,
-		"DELETE FROM messages WHERE id = $1 RETURNING "+messageColumns, id)
+		"DELETE FROM messages WHERE id = $1 AND can_join('topic_' || topic_id, $2) RETURNING "+messageColumns, id, claims)
 }

@@ -22,20 +22,20 @@ func TestAPI_has_every_route(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	for _, s := range []step{
-		{"GET /api/dashboard", "", 200, `{"messages":14,"projects":4,"proposals_pending":3,"runs_running":1,"atoms":3}`},
+		{"GET /api/dashboard", "", 200, `{"messages":13,"projects":4,"proposals_pending":3,"runs_running":1,"atoms":3}`},
 		{"GET /api/demo", "", 200, `{"psql":"psql …","insert":"INSERT INTO messages (topic_id, content) VALUES (7, 'hello from psql')"}`},
 		{"GET /api/nothing", "", 404, `{"error":"there is nothing here"}`},
 
-		{"GET /api/topics", "", 200, `[{"id":"1","title":"General"},{"id":"2","title":"Design"},{"id":"3","title":"Backend"},{"id":"4","title":"Mobile"},{"id":"5","title":"Support"},{"id":"6","title":"Reading"},{"id":"7","title":"Launch"}]`},
+		{"GET /api/topics", "", 200, `[{"id":"1","title":"General","private":false,"allowed":true},{"id":"2","title":"Design","private":false,"allowed":true},{"id":"3","title":"Backend","private":false,"allowed":true},{"id":"4","title":"Mobile","private":false,"allowed":true},{"id":"5","title":"Support","private":false,"allowed":true},{"id":"6","title":"Reading","private":false,"allowed":true},{"id":"7","title":"Launch","private":false,"allowed":true},{"id":"8","title":"Salaries","private":true,"allowed":false}]`},
 
-		{"POST /api/topics/4/messages", `{"author":"Olena","content":"one"}`, 201, `{"id":"15","topic_id":"4","author":"Olena","content":"one","created_at":"T"}`},
-		{"POST /api/topics/4/messages", `{"author":"Maks","content":"two"}`, 201, `{"id":"16","topic_id":"4","author":"Maks","content":"two","created_at":"T"}`},
-		{"PATCH /api/messages/15", `{"content":"eins"}`, 200, `{"id":"15","topic_id":"4","author":"Olena","content":"eins","created_at":"T"}`},
-		{"GET /api/topics/4/messages?limit=2", "", 200, `{"total":3,"messages":[{"id":"15","topic_id":"4","author":"Olena","content":"eins","created_at":"T"},{"id":"16","topic_id":"4","author":"Maks","content":"two","created_at":"T"}]}`},
+		{"POST /api/topics/4/messages", `{"author":"Olena","content":"one"}`, 201, `{"id":"15","topic_id":"4","author":"Olena","content":"one","feed":"messages","created_at":"T"}`},
+		{"POST /api/topics/4/messages", `{"author":"Maks","content":"two"}`, 201, `{"id":"16","topic_id":"4","author":"Maks","content":"two","feed":"messages","created_at":"T"}`},
+		{"PATCH /api/messages/15", `{"content":"eins"}`, 200, `{"id":"15","topic_id":"4","author":"Olena","content":"eins","feed":"messages","created_at":"T"}`},
+		{"GET /api/topics/4/messages?limit=2", "", 200, `{"total":3,"messages":[{"id":"15","topic_id":"4","author":"Olena","content":"eins","feed":"messages","created_at":"T"},{"id":"16","topic_id":"4","author":"Maks","content":"two","feed":"messages","created_at":"T"}]}`},
 		{"DELETE /api/messages/15", "", 204, ""},
 		{"DELETE /api/messages/15", "", 404, `{"error":"there is no such row"}`},
-		{"GET /api/topics/4/messages?limit=1", "", 200, `{"total":2,"messages":[{"id":"16","topic_id":"4","author":"Maks","content":"two","created_at":"T"}]}`},
-		{"GET /api/topics/99/messages", "", 200, `{"total":0,"messages":[]}`},
+		{"GET /api/topics/4/messages?limit=1", "", 200, `{"total":2,"messages":[{"id":"16","topic_id":"4","author":"Maks","content":"two","feed":"messages","created_at":"T"}]}`},
+		{"GET /api/topics/99/messages", "", 404, `{"error":"there is no such topic"}`},
 
 		{"POST /api/projects", `{"name":"Moon"}`, 201, `{"id":"5","name":"Moon","archived":false,"created_at":"T"}`},
 		{"PATCH /api/projects/5", `{"archived":true}`, 200, `{"id":"5","name":"Moon","archived":true,"created_at":"T"}`},
@@ -89,7 +89,7 @@ func TestAPI_refuses(t *testing.T) {
 		{"PATCH /api/messages/99", `{"content":"hi"}`, 404, `{"error":"there is no such row"}`},
 		{"POST /api/burst", `{"topic_id":"7","count":2001,"per_second":1,"author":"Maks"}`, 422, `{"error":"count is 1 to 2000, per_second 1 to 1000"}`},
 		{"POST /api/burst", `{"topic_id":"7","count":1,"per_second":0,"author":"Maks"}`, 422, `{"error":"count is 1 to 2000, per_second 1 to 1000"}`},
-		{"POST /api/burst", `{"topic_id":"99","count":1,"per_second":1,"author":"Maks"}`, 404, `{"error":"there is no such row"}`},
+		{"POST /api/burst", `{"topic_id":"99","count":1,"per_second":1,"author":"Maks"}`, 404, `{"error":"there is no such topic"}`},
 	} {
 		w.ask(s.what, s.body).expect(t, s.what, s.status, s.want)
 	}

@@ -57,7 +57,7 @@ func setup(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	w.api = New(Options{DB: pool, Psql: "psql …", Logger: slog.New(slog.NewTextHandler(w.log, nil))})
+	w.api = New(Options{DB: pool, Secret: "a secret of the tests, long enough", Psql: "psql …", Logger: slog.New(slog.NewTextHandler(w.log, nil))})
 	return w
 }
 

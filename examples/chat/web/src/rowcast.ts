@@ -1,10 +1,17 @@
 // Made by `rowcast types` from the watched tables. Do not edit; renew it with: rowcast types --out FILE
 
 /** The hash of these types, for createClient: in development it warns when the server's is another. */
-export const schema = '888d6ac5b361'
+export const schema = '89ff5a51d35c'
 
 /** Where rows are sent. What the application emits itself may go to other topics. */
-export type Topic = 'analysis' | 'knowledge' | 'messages' | 'projects' | 'proposals' | `topic_${string}`
+export type Topic =
+  | 'analysis'
+  | 'knowledge'
+  | 'projects'
+  | 'proposals'
+  | `${string}`
+  | `topic_${string}`
+  | `user_${string}`
 
 /**
  * The payload of each event type.
@@ -148,9 +155,60 @@ export interface Events {
         old?: Partial<Pick<Knowledge, 'id'>>
         truncated: true
       }
+  membership_created:
+    | { topic_id: string; id: string; membership: Membership; changed: true; truncated?: never }
+    | {
+        topic_id: string
+        id: string
+        membership: Pick<Membership, 'member' | 'topic_id'>
+        changed: true
+        truncated: true
+      }
+  membership_deleted:
+    | {
+        topic_id: string
+        id: string
+        membership: Pick<Membership, 'member' | 'topic_id'>
+        changed: true
+        truncated?: true
+        moved: true
+      }
+    | {
+        topic_id: string
+        id: string
+        membership: Pick<Membership, 'member' | 'topic_id'>
+        changed: true
+        truncated?: true
+        moved?: never
+      }
+  membership_updated:
+    | {
+        topic_id: string
+        id: string
+        membership: Membership
+        changed: true
+        changed_fields: (keyof Membership)[]
+        old?: Partial<Pick<Membership, 'member' | 'topic_id'>>
+        truncated?: never
+      }
+    | {
+        topic_id: string
+        id: string
+        membership: Pick<Membership, 'member' | 'topic_id'>
+        changed: true
+        changed_fields: (keyof Membership)[]
+        old?: Partial<Pick<Membership, 'member' | 'topic_id'>>
+        truncated: true
+      }
   message_created:
     | { topic_id: string; id: string; message: Message; changed: true; truncated?: never }
-    | { topic_id: string; id: string; message: Pick<Message, 'id' | 'topic_id'>; changed: true; truncated: true }
+    | {
+        topic_id: string
+        id: string
+        message: Pick<Message, 'feed' | 'id' | 'topic_id'>
+        changed: true
+        truncated: true
+      }
   message_deleted:
     | { topic_id: string; id: string; message: Pick<Message, 'id'>; changed: true; truncated?: true; moved: true }
     | {
@@ -174,7 +232,7 @@ export interface Events {
     | {
         topic_id: string
         id: string
-        message: Pick<Message, 'id' | 'topic_id'>
+        message: Pick<Message, 'feed' | 'id' | 'topic_id'>
         changed: true
         changed_fields: (keyof Message)[]
         old?: Partial<Pick<Message, 'id'>>
@@ -307,11 +365,19 @@ export interface Knowledge {
   topic_id: string | null
 }
 
+/** A row of public.memberships. */
+export interface Membership {
+  member: string
+  owner: boolean
+  topic_id: string
+}
+
 /** A row of public.messages. */
 export interface Message {
   author: string
   content: string
   created_at: string
+  feed: string | null
   id: string
   topic_id: string
 }

@@ -86,6 +86,7 @@ export function useSendMessage(topicId: string) {
       topic_id: topicId,
       author: name,
       content,
+      feed: null, // the server's to say
       created_at: new Date().toISOString(),
       pending: true,
     }
