@@ -267,6 +267,15 @@ func (s session) fails(sql string, want ...string) {
 	}
 }
 
+// refused runs a statement that this role may not.
+func (s session) refused(sql string) {
+	s.t.Helper()
+	_, err := s.Exec(s.t.Context(), sql)
+	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "42501" {
+		s.t.Errorf("%.200s\n%v\nwant that it is refused for want of a privilege", sql, err)
+	}
+}
+
 func errorText(err error) string {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Message + "\n" + e.Detail + "\n" + e.Hint

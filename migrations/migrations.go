@@ -161,21 +161,13 @@ func removeWatches(ctx context.Context, url string, o Options) (owner string, er
 		if err := c.QueryRow(ctx, "SELECT to_regclass('rowcast.watches') IS NOT NULL").Scan(&watched); err != nil || !watched {
 			return err
 		}
-		rows, err := c.Query(ctx, `SELECT source::oid::text, subject_column IS NOT NULL FROM rowcast.watches`)
+		watches, err := Watches(ctx, c)
 		if err != nil {
-			return fmt.Errorf("list watches: %w", err)
-		}
-		type watch struct {
-			Source string
-			Access bool
-		}
-		watches, err := pgx.CollectRows(rows, pgx.RowToStructByPos[watch])
-		if err != nil {
-			return fmt.Errorf("list watches: %w", err)
+			return err
 		}
 		for _, w := range watches {
 			end := Unwatch
-			if w.Access {
+			if w.SubjectColumn != nil {
 				end = UnwatchAccess
 			}
 			if err := end(ctx, c, w.Source); err != nil {

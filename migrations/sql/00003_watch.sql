@@ -130,7 +130,7 @@ $$;
 -- updates the row again is to be logged after these. Access sorts before events:
 -- who is put out by a change is not told of it.
 CREATE FUNCTION rowcast.trigger_name(access boolean, op text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT concat('00_rowcast_', CASE WHEN access THEN 'access_' END, op)
+  SELECT '00_rowcast_' || CASE WHEN access THEN 'access_' ELSE '' END || op
 $$;
 
 -- The commands that take a watch's triggers away, whichever of them are there.

@@ -38,12 +38,13 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- Watches a table of memberships: subject_column says whose a row is, topics,
--- templates as those of watch(), where it lets its subject in. A row that comes
--- lets in, one that goes puts out, one that changes does both, unless columns
--- says which changes count besides those of key, subject and topics.
+-- Captures a table of memberships: subject_column says whose a row is, topics are
+-- templates of where it lets its subject in. A row that comes may let in, one that
+-- goes puts out, one that changes does both. columns says which changes count
+-- besides those of key, subject and topics. Returns what watch() returns.
 -- +goose StatementBegin
-CREATE FUNCTION rowcast.watch_access(source regclass, subject_column name, topics text[], columns name[] DEFAULT NULL) RETURNS text
+CREATE FUNCTION rowcast.watch_access(source regclass, subject_column name, topics text[], columns name[] DEFAULT NULL,
+                                     always boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   notes text[];
@@ -51,7 +52,7 @@ BEGIN
   IF subject_column IS NULL THEN
     RAISE EXCEPTION 'cannot watch %: subject_column is NULL', source USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  notes := rowcast.start_watch((NULL, source, NULL, subject_column, topics, 'access', '{insert,update,delete}', '{}', columns, NULL, 'row', false, 32768, '[]', false, false, NULL, NULL));
+  notes := rowcast.start_watch((NULL, source, NULL, subject_column, topics, 'access', '{insert,update,delete}', '{}', columns, NULL, 'row', false, 32768, '[]', false, always, NULL, NULL));
   IF notes IS NULL THEN
     RETURN format('%s is watched for access already', source);
   END IF;
@@ -64,5 +65,5 @@ AS $$ SELECT rowcast.stop_watch(source, true) $$;
 
 -- +goose Down
 DROP FUNCTION rowcast.unwatch_access(regclass);
-DROP FUNCTION rowcast.watch_access(regclass, name, text[], name[]);
+DROP FUNCTION rowcast.watch_access(regclass, name, text[], name[], boolean);
 DROP FUNCTION rowcast.revoke(text, text);
