@@ -15,26 +15,20 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultWriteTimeout = 10 * time.Second
-	DefaultRetry        = 3 * time.Second
-	DefaultSpread       = 5 * time.Second
+	DefaultWriteTimeout     = 10 * time.Second
+	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultRetry            = 3 * time.Second
+	DefaultSpread           = 5 * time.Second
 )
 
 // Options of a Handler. The zero value is useful.
 type Options struct {
-	WriteTimeout time.Duration // a client that takes nothing for so long is cut off; default 10 s
-	Retry        time.Duration // clients come back after about so long; default 3 s
-	Spread       time.Duration // clients come back within it after Shutdown; default 5 s
-	Logger       *slog.Logger  // default: none
+	WriteTimeout     time.Duration // a client that takes nothing for so long is cut off; default 10 s
+	HandshakeTimeout time.Duration // to find out who a client is and join its topics; default 10 s
+	Retry            time.Duration // clients come back after about so long; default 3 s
+	Spread           time.Duration // clients that are sent away all at once come back within it; default 5 s
+	Logger           *slog.Logger  // default: none
 }
-
-var (
-	errDrain = errors.New("shutting down") // ends a stream whose client is to come back
-	errGone  = errors.New("client is gone")
-
-	draining = &auth.Refusal{Code: rooms.Unavailable, Message: "shutting down"}
-	away     = &auth.Refusal{Code: rooms.Unavailable, Message: "the database cannot be asked now"}
-)
 
 // Handler is the endpoint of server-sent events.
 type Handler struct {
@@ -53,6 +47,9 @@ type Handler struct {
 func New(hub *rooms.Hub, gate *auth.Gate, o Options) *Handler {
 	if o.WriteTimeout <= 0 {
 		o.WriteTimeout = DefaultWriteTimeout
+	}
+	if o.HandshakeTimeout <= 0 {
+		o.HandshakeTimeout = DefaultHandshakeTimeout
 	}
 	if o.Retry <= 0 {
 		o.Retry = DefaultRetry
@@ -77,98 +74,82 @@ func (h *Handler) Streams() int {
 // the 200 is sent: who has seen it misses nothing that is committed from then on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Origin")
+	out := newOutput(w, h.o.WriteTimeout)
 	if refused := h.gate.Check(r); refused != nil {
-		refuse(w, http.StatusForbidden, refused)
+		h.refuse(out, refused)
 		return
 	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-	}
-	if r.Method != http.MethodGet {
-		w.Header().Set("Allow", http.MethodGet)
-		http.Error(w, "GET only", http.StatusMethodNotAllowed)
+	if cors(w, r, h.gate) {
 		return
 	}
 	wishes, refused := auth.ParseWishes(r.URL.RawQuery)
 	if refused != nil {
-		refuse(w, http.StatusBadRequest, refused)
-		return
-	}
-	verdict := h.gate.Judge(r.Context(), h.gate.Anonymous(), wishes.Topics, nil)
-	if refused := verdict.Refusal(wishes.Topics); refused != nil {
-		refuse(w, http.StatusBadRequest, refused)
+		h.refuse(out, refused)
 		return
 	}
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		wishes.Since = &last // from a browser that comes back: newer than the URL's
 	}
-	h.stream(w, r, rooms.JoinRequest{Topics: verdict.Topics, Since: wishes.Since})
+	h.stream(out, r, wishes)
 }
 
-// stream joins, and then writes until the client leaves or is sent away.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, join rooms.JoinRequest) {
+// stream lets the client in, and then writes until it leaves or is sent away.
+func (h *Handler) stream(out *output, r *http.Request, wishes auth.Wishes) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	joining, hurry := context.WithCancel(ctx)
+	arriving, hurry := context.WithTimeout(ctx, h.o.HandshakeTimeout)
 	defer hurry()
-	s := &stream{out: newOutput(w, h.o.WriteTimeout), hurry: hurry, cancel: cancel}
+	s := &stream{out: out, hurry: hurry, cancel: cancel}
 	if refused := h.begin(s, r); refused != nil {
-		h.later(s.out, refused)
+		h.refuse(out, refused)
 		return
 	}
 	defer h.end(s)
 
 	first := ""
-	if join.Since == nil {
+	if wishes.Since == nil {
 		// From before the join: a client that is cut off before its first event
 		// must not come back without a cursor.
 		first = h.hub.Cursor()
 	}
-	switch err := s.sub.Join(joining, join); {
-	case errors.Is(err, rooms.ErrUnavailable):
-		h.later(s.out, away)
-	case err != nil && errors.Is(s.sub.Err(), errDrain):
-		h.later(s.out, draining)
-	case err == nil:
-		head(w)
-		err = s.run(ctx, block(jitter(h.o.Retry), only(first)))
-		if errors.Is(err, errDrain) {
-			err = s.out.write(block(rand.N(h.o.Spread), only("")))
-		}
-		h.o.Logger.Debug("stream ended", "err", err)
+	refused := h.arrive(arriving, s, r, wishes)
+	if ended := s.sub.Err(); ended != nil {
+		refused = endings[ended] // somebody was faster
 	}
-}
-
-// refuse answers for good: an EventSource does not come back.
-func refuse(w http.ResponseWriter, status int, why *auth.Refusal) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(rooms.ErrorFrame(nil, why.Code, why.Message), '\n'))
-}
-
-// later answers a client that is to come back: any status but 200 would end its
-// EventSource.
-func (h *Handler) later(out *output, why *auth.Refusal) {
-	after := jitter(h.o.Retry)
-	if why == draining {
-		after = rand.N(h.o.Spread)
+	if refused != nil {
+		h.refuse(out, refused)
+		return
 	}
 	head(out.w)
-	f := rooms.Frame{Kind: rooms.Control, Data: rooms.ErrorFrame(nil, why.Code, why.Message)}
-	_ = out.write(block(after, f))
+	err := s.run(ctx, block(jitter(h.o.Retry), only(first)))
+	if errors.Is(err, errDrain) || errors.Is(err, rooms.ErrUncertain) {
+		err = out.write(block(rand.N(h.o.Spread), only("")))
+	}
+	h.o.Logger.Debug("stream ended", "err", err)
 }
 
-// head sends the head of an event stream.
-func head(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
-	w.WriteHeader(http.StatusOK)
+// arrive finds out who the client is and joins the topics, all or none, or says
+// why not.
+func (h *Handler) arrive(ctx context.Context, s *stream, r *http.Request, wishes auth.Wishes) *auth.Refusal {
+	id, refused := h.gate.Identify(ctx, r)
+	if refused != nil {
+		return refused
+	}
+	if id == nil {
+		return unidentified
+	}
+	s.sub.Identify(id.Subject)
+	s.lease.Renew(id.Expires)
+	verdict := h.gate.Judge(ctx, id, wishes.Topics, nil)
+	if refused := verdict.Refusal(wishes.Topics); refused != nil {
+		return refused
+	}
+	err := s.sub.Join(ctx, rooms.JoinRequest{Topics: verdict.Topics, Since: wishes.Since, Mark: verdict.Mark})
+	if err != nil {
+		return away
+	}
+	return nil
 }
-
-// jitter spreads clients that would all come back at once: from half of d to
-// one and a half.
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
 // begin gives the stream its place and counts it in, or says why not now.
 func (h *Handler) begin(s *stream, r *http.Request) *auth.Refusal {
@@ -181,12 +162,12 @@ func (h *Handler) begin(s *stream, r *http.Request) *auth.Refusal {
 	if refused != nil {
 		return refused
 	}
-	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: rooms.Stream})
+	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: rooms.Stream, Guarded: !h.gate.Open()})
 	if err != nil { // the hub is closed
 		leave()
 		return draining
 	}
-	s.sub, s.leave = sub, leave
+	s.sub, s.leave, s.lease = sub, leave, auth.NewLease(nil, s.expire)
 	h.running.Add(1)
 	h.streams[s] = struct{}{}
 	return nil
@@ -196,6 +177,7 @@ func (h *Handler) begin(s *stream, r *http.Request) *auth.Refusal {
 // for it.
 func (h *Handler) end(s *stream) {
 	s.sub.Close(errGone)
+	s.lease.Stop()
 	s.leave()
 	h.mu.Lock()
 	delete(h.streams, s)

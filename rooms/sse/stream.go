@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rowcast/rooms"
+	"rowcast/rooms/auth"
 )
 
 // stream is one client that listens.
@@ -16,7 +17,8 @@ type stream struct {
 	sub    *rooms.Subscriber
 	out    *output
 	leave  func()             // gives the place in the gate back
-	hurry  context.CancelFunc // ends the wait of the join
+	lease  *auth.Lease        // until the client's token runs out
+	hurry  context.CancelFunc // ends the wait of the arrival
 	cancel context.CancelFunc // ends the stream
 }
 
@@ -43,6 +45,11 @@ func (s *stream) run(ctx context.Context, b []byte) error {
 		}
 		clear(frames)
 	}
+}
+
+// expire ends the stream of a token that has run out.
+func (s *stream) expire() {
+	s.sub.Finish(rooms.ErrorFrame(nil, expired.Code, expired.Message), errExpired)
 }
 
 // block returns a block that tells the client how long to wait before it comes
