@@ -32,16 +32,17 @@ type translatorOptions struct {
 // use, but for its counts.
 //
 // Whatever a row holds, translating it cannot fail: what cannot be understood
-// becomes a resync.
+// becomes a resync, and where it may have been about access, an Unknown.
 type translator struct {
 	o        translatorOptions
 	log      *slog.Logger
-	now      func() time.Time // of notifications
+	now      func() time.Time // of notifications and losses
 	channels map[string]*channel
 	counts   translatorCounts
 
-	plans map[int32]*plan
-	large []*largeTransaction // of this batch, unannounced
+	plans  map[int32]*plan
+	large  []*largeTransaction      // of this batch, unannounced
+	unsure map[*pglisten.Watch]bool // whose access changes of this piece are Unknown already
 
 	lastSnapshot snapshot.Snapshot // whose cursor is lastCursor
 	lastCursor   string
@@ -79,6 +80,7 @@ func (t *translator) reset(epoch string) {
 	t.o.Epoch = epoch
 	t.plans = make(map[int32]*plan)
 	t.large = nil
+	t.unsure = make(map[*pglisten.Watch]bool)
 	t.lastCursor = ""
 }
 
@@ -101,9 +103,13 @@ func (t *translator) loss(l pglisten.Loss) []rooms.Item {
 		}
 		return []rooms.Item{t.resync(rooms.SourceGap, c.patterns)}
 	}
+	patterns := t.plan(l.Watch).patterns
+	if isAccess(l.Watch) {
+		return membership{everyone: true, topics: patterns}.append(nil, rooms.Unknown, t.now())
+	}
 	// Who resumes from what had been read by then has to be told as well. No
 	// cursor given out so far sees the next transaction.
-	item := t.resync(rooms.SourceGap, t.plan(l.Watch).patterns)
+	item := t.resync(rooms.SourceGap, patterns)
 	item.XID = l.At.Xmax()
 	item.Cursor = t.cursor(l.At)
 	return []rooms.Item{item}
@@ -112,11 +118,19 @@ func (t *translator) loss(l pglisten.Loss) []rooms.Item {
 // items translates changes, the last ones of a batch or not.
 func (t *translator) items(changes []pglisten.Change, final bool) []rooms.Item {
 	items := make([]rooms.Item, 0, len(changes))
+	clear(t.unsure)
 	for i := range changes {
 		c := &changes[i]
 		last := final && i == len(changes)-1
 		if last {
 			items = t.announceAll(items, c.XID)
+		}
+		switch {
+		case c.Op == pglisten.Revoke || isAccess(c.Watch):
+			items = t.access(items, c)
+			continue
+		case c.Op != pglisten.Emit && c.Watch == nil:
+			items = t.unknown(items, c) // it may have been of access
 		}
 		if l := t.largeTransaction(c); l != nil {
 			t.collect(l, c)

@@ -56,6 +56,43 @@ func checkFuzzed(t *testing.T, item rooms.Item) {
 	}
 }
 
+// FuzzTemplate: a template is what its parts are, and every name it makes is a
+// topic's and matches its pattern.
+func FuzzTemplate(f *testing.F) {
+	for _, text := range []string{"messages", "topic_{topic_id}", "{a}{b}/{a}", "}{}", "{a", "{{a}", "*", "{a}*"} {
+		f.Add(text, "7", "x")
+	}
+	f.Fuzz(func(t *testing.T, text, a, b string) {
+		var cs columns
+		ts := templates{parseTemplate(text, cs.use)}
+		again := ""
+		for _, p := range ts[0].parts {
+			if p.column < 0 {
+				again += p.literal
+			} else {
+				again += "{" + cs[p.column].name + "}"
+			}
+		}
+		if again != text && len(ts[0].parts) > 0 {
+			t.Fatalf("%q became %q", text, again)
+		}
+		r := make(row, len(cs))
+		for i := range r {
+			r[i] = appendString(nil, strings.ToValidUTF8([]string{a, b}[i%2], ""))
+		}
+		refused := 0
+		names := ts.names(cs, r, func(*template) { refused++ })
+		if len(names)+refused != 1 {
+			t.Fatalf("%d names, %d refused", len(names), refused)
+		}
+		for _, name := range names {
+			if !rooms.ValidTopic(name) || !rooms.Covers(ts.patterns(), name) {
+				t.Fatalf("%q of %q, in %q", name, text, ts.patterns())
+			}
+		}
+	})
+}
+
 // fuzzedWatch is a watch with a column of every kind, and rules.
 func fuzzedWatch(template string) *pglisten.Watch {
 	w := everyType()

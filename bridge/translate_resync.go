@@ -31,13 +31,18 @@ func (t *translator) resyncChange(c *pglisten.Change, reason rooms.Reason, topic
 
 // poison makes the resync of a change nobody could understand.
 func (t *translator) poison(c *pglisten.Change, err error) rooms.Item {
+	t.unreadable(c, err)
+	return t.resyncChange(c, rooms.Poison, t.patterns(c))
+}
+
+// unreadable counts and logs a change nobody could understand.
+func (t *translator) unreadable(c *pglisten.Change, err error) {
 	t.counts.poison.Add(1)
 	table := ""
 	if c.Watch != nil {
 		table = c.Watch.Schema + "." + c.Watch.Table
 	}
 	t.log.Error("change is unreadable", "id", c.ID, "table", table, "err", err)
-	return t.resyncChange(c, rooms.Poison, t.patterns(c))
 }
 
 // patterns returns patterns of all topics the change can be for.

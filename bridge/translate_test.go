@@ -18,6 +18,7 @@ import (
 // told is what an item says, without an event's bytes.
 type told struct {
 	ID     string // of an event
+	Access string // of a change of access: what became of whose
 	Reason rooms.Reason
 	Topics string
 	Cursor string // the snapshot's text
@@ -28,7 +29,10 @@ func tell(t *testing.T, items []rooms.Item) (all []told) {
 	t.Helper()
 	for _, item := range items {
 		x := told{Reason: item.Reason, Topics: strings.Join(item.Topics, " "), XID: item.XID}
-		if item.Reason == "" {
+		switch {
+		case item.Access != nil:
+			x.Access = tellAccess(t, item)
+		case item.Reason == "":
 			checkItem(t, item)
 			var e struct{ ID string }
 			if err := json.Unmarshal(item.Data, &e); err != nil {
@@ -149,7 +153,11 @@ func TestResyncs(t *testing.T) {
 			t.Parallel()
 			tr, log := logged()
 			items := tr.batch(oneBatch(tt.change)).Items
-			wantTold(t, items, told{Reason: tt.reason, Topics: tt.topics, Cursor: "735:735:", XID: 734})
+			want := []told{{Reason: tt.reason, Topics: tt.topics, Cursor: "735:735:", XID: 734}}
+			if tt.topics == "*" { // it may have been a change of access
+				want = slices.Insert(want, 0, told{Access: "unknown everyone", Topics: "*"})
+			}
+			wantTold(t, items, want...)
 			lines := strings.Count(log.String(), "\n")
 			poison := int(tr.counts.poison.Load())
 			if want := tt.reason == rooms.Poison; (lines == 1) != want || (poison == 1) != want {

@@ -18,12 +18,13 @@ type plan struct {
 	patterns  []string // what the templates can make
 	derived   []derivation
 
-	key    []int // primary key columns, in key order
-	topic  int   // the topic column, -1 without
-	routes []int // columns on which the topics and the topic id hang
-	all    []int // columns a row shows: the captured ones …
-	lean   []int // … of a cut row: key and topic columns …
-	gone   []int // … of a deleted one: key columns and the topic column
+	key     []int // primary key columns, in key order
+	topic   int   // the topic column, -1 without
+	subject int   // the subject column of an access watch, -1 without
+	routes  []int // columns on which it hangs whom a row concerns
+	all     []int // columns a row shows: the captured ones …
+	lean    []int // … of a cut row: key and topic columns …
+	gone    []int // … of a deleted one: key columns and the topic column
 
 	entity                    []byte // as a JSON string
 	created, updated, deleted string // event types
@@ -34,6 +35,7 @@ func newPlan(w *pglisten.Watch) *plan {
 	p := &plan{
 		watch:   w,
 		topic:   -1,
+		subject: -1,
 		entity:  appendString(nil, w.Entity),
 		created: w.Entity + "_created",
 		updated: w.Entity + "_updated",
@@ -47,6 +49,9 @@ func newPlan(w *pglisten.Watch) *plan {
 	}
 	if w.TopicColumn != "" {
 		p.topic = p.columns.use(w.TopicColumn)
+	}
+	if w.SubjectColumn != "" {
+		p.subject = p.columns.use(w.SubjectColumn)
 	}
 	for _, text := range w.Templates {
 		p.templates = append(p.templates, parseTemplate(text, p.columns.use))
@@ -68,7 +73,7 @@ func newPlan(w *pglisten.Watch) *plan {
 func (p *plan) choose() {
 	for i := range p.columns {
 		isKey, isTopic, isRoute := slices.Contains(p.key, i), i == p.topic, p.templates.mention(i)
-		if isTopic || isRoute {
+		if isTopic || isRoute || i == p.subject {
 			p.routes = append(p.routes, i)
 		}
 		if !p.captured(i) {

@@ -35,7 +35,7 @@ type variant struct {
 
 func (v variant) text() string { return v.op + v.payload.typescript() }
 
-// New makes the model of live watches.
+// New makes the model of live watches. Those of access make no events.
 func New(watches []*pglisten.Watch) *Model {
 	m := &Model{unions: map[string]either{}}
 	variants := map[string][]variant{}
@@ -89,7 +89,7 @@ func (m *Model) Hash() string {
 func (m *Model) tables(watches []*pglisten.Watch) []*table {
 	var tables []*table
 	for _, w := range watches {
-		if w.Table != "" { // else it is gone
+		if w.Table != "" && w.SubjectColumn == "" { // else it is gone, or makes no events
 			tables = append(tables, newTable(w))
 		}
 	}
