@@ -115,14 +115,18 @@ func (s *Subscriber) evict(topics []string) {
 		s.finish(ErrorFrame(nil, Forbidden, "access was revoked"), ErrRevoked)
 		return
 	}
-	for _, t := range left {
-		s.hub.exit(s.topics[t])
-		delete(s.topics, t)
-	}
 	slices.Sort(left)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.enqueue(Frame{Kind: Notice, Data: RevokedFrame(left)})
+	var ended []*membership
+	for _, t := range left {
+		m := s.topics[t]
+		s.hub.exit(m)
+		m.to = s.hub.history.seq
+		delete(s.topics, t)
+		ended = append(ended, m)
+	}
+	s.enqueue(Frame{Kind: Notice, Data: RevokedFrame(left)}, ended...)
 }
 
 // judgeAnew ends a subscriber whose topics are judged. The hub's lock is held.

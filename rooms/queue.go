@@ -14,10 +14,11 @@ const resyncBytes = 128
 // keptQueue is the longest queue whose memory an empty queue keeps.
 const keptQueue = 256
 
-// element is one thing in a queue. Exactly one field is set.
+// element is one thing in a queue: an event, a frame or a span.
 type element struct {
 	event *entry
 	frame *Frame
+	ended int // the memberships that the frame, a $left, ends: the first of Subscriber.past
 	span  *span
 }
 
@@ -126,14 +127,31 @@ func (s *Subscriber) settle() {
 	}
 }
 
-// enqueue queues a frame of the subscriber's own. Both locks are held.
-func (s *Subscriber) enqueue(f Frame) {
+// enqueue queues a frame of the subscriber's own, which ends memberships or, as
+// most do, none. Both locks are held.
+func (s *Subscriber) enqueue(f Frame, ended ...*membership) {
 	s.settle()
 	if f.Cursor != "" {
 		s.given = s.hub.now()
 	}
 	s.bytes += int64(len(f.Data))
-	s.append(element{frame: &f})
+	s.past = append(s.past, ended...)
+	s.append(element{frame: &f, ended: len(ended)})
+}
+
+// memberships are those that what waits may be for: the present ones, and the
+// evicted ones until their $left is sent. Both locks are held.
+func (s *Subscriber) memberships(yield func(*membership) bool) {
+	for _, m := range s.topics {
+		if !yield(m) {
+			return
+		}
+	}
+	for _, m := range s.past {
+		if !yield(m) {
+			return
+		}
+	}
 }
 
 // drain moves what waits from the queue to buf, a piece at most. What needs the
@@ -152,6 +170,7 @@ func (s *Subscriber) drain(buf []Frame, locked bool) (_ []Frame, more bool) {
 		switch {
 		case e.frame != nil:
 			buf = append(buf, *e.frame)
+			s.past = slices.Delete(s.past, 0, e.ended)
 		case e.event != nil:
 			buf = s.appendEntry(buf, e.event, nil)
 		default:

@@ -26,6 +26,7 @@ type replay struct {
 	denied map[string]Denial
 	since  *snapshot.Snapshot // send only what it does not see; nil for lookback
 	sent   int
+	bytes  int64
 	lost   bool // an epoch ended before it did
 }
 
@@ -66,6 +67,11 @@ func (s *Subscriber) replay(buf []Frame, sp *span, budget int) (_ []Frame, ended
 		if sp.join != nil && !sp.join.wants(e) {
 			continue
 		}
+		if sp.join != nil {
+			if sp.join.bytes += int64(len(e.Data)); sp.join.bytes > s.hub.o.ReplayBytes {
+				return s.answer(buf, sp, HistoryGap), true
+			}
+		}
 		before := len(buf)
 		buf = s.appendEntry(buf, e, sp.join)
 		for _, f := range buf[before:] {
@@ -86,13 +92,16 @@ func (s *Subscriber) trails(sp *span) merge {
 	h := &s.hub.history
 	trails := merge{h.resyncs.from(sp.next)}
 	if sp.join == nil {
-		for t, m := range s.topics {
-			trails = append(trails, h.topics[t].from(max(sp.next, m.from)))
+		for m := range s.memberships {
+			if sp.next <= m.to {
+				trails = append(trails, h.topics[m.topic].from(max(sp.next, m.from)))
+			}
 		}
 		return trails
 	}
 	for _, t := range sp.join.topics {
-		if s.topics[t] != nil {
+		evicted := func(m *membership) bool { return m.topic == t && sp.to <= m.to }
+		if s.topics[t] != nil || slices.ContainsFunc(s.past, evicted) {
 			trails = append(trails, h.topics[t].from(sp.next))
 		}
 	}
@@ -107,13 +116,13 @@ func (s *Subscriber) appendEntry(buf []Frame, e *entry, r *replay) []Frame {
 		return append(buf, Frame{Kind: Event, Data: e.Data, Cursor: e.Cursor})
 	}
 	var topics []string
-	for t, m := range s.topics {
+	for m := range s.memberships {
 		mine := m.from <= e.seq
 		if r != nil {
-			mine = slices.Contains(r.topics, t)
+			mine = slices.Contains(r.topics, m.topic)
 		}
-		if mine && Covers(e.Topics, t) {
-			topics = append(topics, t)
+		if mine && e.seq <= m.to && Covers(e.Topics, m.topic) {
+			topics = append(topics, m.topic)
 		}
 	}
 	return s.appendResync(buf, topics, e.Reason, e.resume)
@@ -125,6 +134,7 @@ func (s *Subscriber) appendResync(buf []Frame, topics []string, reason Reason, c
 		return buf
 	}
 	slices.Sort(topics)
+	topics = slices.Compact(topics)
 	s.hub.countResync(reason)
 	return append(buf, Frame{
 		Kind:   Resync,
@@ -148,9 +158,9 @@ func (s *Subscriber) passedOver(buf []Frame, sp *span) []Frame {
 		to, cursor = s.hub.history.seq, s.hub.cursor
 	}
 	var topics []string
-	for t, m := range s.topics {
-		if m.from <= to {
-			topics = append(topics, t)
+	for m := range s.memberships {
+		if m.from <= to && sp.next <= m.to {
+			topics = append(topics, m.topic)
 		}
 	}
 	return s.appendResync(buf, topics, SlowConsumer, cursor)

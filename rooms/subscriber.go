@@ -64,6 +64,7 @@ type Subscriber struct {
 	mu    sync.Mutex // taken after the hub's lock, never before it
 	queue []element
 	bytes int64         // of the events and control frames in the queue
+	past  []*membership // evicted: what waits may still be theirs, until $left is sent
 	last  uint64        // the newest item offered: one in several rooms comes once
 	given time.Duration // when it was last given a cursor
 	err   error         // set: nothing is queued any more
@@ -210,7 +211,7 @@ func (s *Subscriber) Close(cause error) {
 	s.hub.remove(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue, s.bytes = nil, 0
+	s.queue, s.bytes, s.past = nil, 0, nil
 	if s.err == nil {
 		s.end(cause)
 	}

@@ -34,6 +34,7 @@ func (h *Hub) sweep() time.Duration {
 	h.mu.Lock()
 	now := h.now()
 	h.history.evict(now)
+	h.ledger.forget(now)
 	quiet := h.quiet(now)
 	h.mu.Unlock()
 	for i := 0; h.ping(i, quiet); i += sweepPiece {
