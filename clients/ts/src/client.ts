@@ -104,7 +104,9 @@ export function createClient<E extends EventMap = AnyEvents>(options: ClientOpti
     },
     isOwn,
     retry() {
-      if (users) socket.revive()
+      if (!users) return
+      topics.retry()
+      socket.revive()
     },
     authChanged() {
       if (!users) return

@@ -56,6 +56,8 @@ export interface Topics {
   /** The server has ended memberships by itself. */
   revoked(names: string[], code: string): void
   resync(resync: Resync): void
+  /** Asks again for what was denied. */
+  retry(): void
 }
 
 export function createTopics(settings: Settings, owner: TopicsOwner): Topics {
@@ -100,7 +102,7 @@ export function createTopics(settings: Settings, owner: TopicsOwner): Topics {
 
   function welcome() {
     live = true
-    unshelve() // now, before any frame brings a cursor
+    retry() // now, before any frame brings a cursor
   }
 
   function lost() {
@@ -179,11 +181,11 @@ export function createTopics(settings: Settings, owner: TopicsOwner): Topics {
     if (!topic.denial) warn(`topic ${topic.name} is denied`, denial)
     topic.denial = denial
     topic.shelved = true
-    if (RETRIED.includes(denial.code)) retryTimer ??= setTimeout(unshelve, backoff(settings, retries++))
+    if (RETRIED.includes(denial.code)) retryTimer ??= setTimeout(retry, backoff(settings, retries++))
   }
 
-  /** What was denied is asked for again. */
-  function unshelve() {
+  function retry() {
+    clearTimeout(retryTimer)
     retryTimer = undefined
     for (const topic of topics.values()) topic.shelved = false
     flush()
@@ -235,5 +237,6 @@ export function createTopics(settings: Settings, owner: TopicsOwner): Topics {
     answered,
     revoked,
     resync,
+    retry,
   }
 }

@@ -61,7 +61,7 @@ export interface Client<E extends EventMap = AnyEvents> {
   /** An id to put into the database setting `rowcast.mutation_id`, through a request header. */
   newMutationId(): string
   isOwn(event: { mutation_id?: string }): boolean
-  /** Connects at once, whatever ended the connection. */
+  /** Connects at once, whatever ended the connection. On a living one, asks again for what was denied. */
   retry(): void
   /** Login, logout or another user: connects anew with what `token` says now. */
   authChanged(): void

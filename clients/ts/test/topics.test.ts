@@ -300,6 +300,37 @@ describe('denied', () => {
     expect(w.client.denied).toEqual({})
   })
 
+  test('is asked for again by retry(), on the living connection', async () => {
+    let denied = true
+    const w = world({
+      server: { deny: topic => (denied && topic === 'b' ? { code: 'forbidden', message: '' } : undefined) },
+    })
+    w.client.subscribe(['a', 'b'])
+    await pass()
+    denied = false
+    w.client.retry()
+    await pass()
+    expect(w.client.denied).toEqual({})
+    expect(joins(w).map(({ topics }) => topics)).toEqual([['a', 'b'], ['b']])
+    w.client.retry()
+    await pass()
+    expect(joins(w)).toHaveLength(2)
+    expect(w.server.attempts).toBe(1)
+  })
+
+  test('retry() does not multiply what is asked for by itself', async () => {
+    const w = world({ server: { deny: () => ({ code: 'unavailable', message: '' }) } })
+    w.client.subscribe(['a'])
+    await pass()
+    for (let i = 0; i < 3; i++) {
+      w.client.retry()
+      await pass()
+    }
+    expect(joins(w)).toHaveLength(4)
+    await pass(8000) // the fourth wait
+    expect(joins(w)).toHaveLength(5)
+  })
+
   test.each(['unavailable', 'rate_limited', 'too_many_topics'])(
     '%s is asked for again after 1, 2, 4 … s, with what it was asked for',
     async code => {
