@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -61,9 +62,29 @@ func (f *fixture) resync(reason Reason, topics ...string) {
 	})
 }
 
+// access publishes a change of access.
+func (f *fixture) access(effect Effect, subject string, topics ...string) {
+	a := &Access{Subject: subject, Everyone: subject == "*", Effect: effect, At: time.Now()}
+	if a.Everyone {
+		a.Subject = ""
+	}
+	f.hub.Publish(Batch{Items: []Item{{Topics: topics, Access: a, XID: f.xid}}, Snapshot: snapshot.New(f.xid + 1)})
+}
+
 // subscribe adds a subscriber that is closed with the test.
 func (f *fixture) subscribe(level Level) *Subscriber {
-	s, err := f.hub.Subscribe(SubscriberOptions{Level: level})
+	return f.enter(SubscriberOptions{Level: level})
+}
+
+// guest adds a subscriber of the subject, whose topics are judged.
+func (f *fixture) guest(level Level, subject string, topics ...string) *Subscriber {
+	s := f.enter(SubscriberOptions{Level: level, Subject: subject, Guarded: true})
+	f.join(s, JoinRequest{Topics: topics, Mark: f.hub.Mark()})
+	return s
+}
+
+func (f *fixture) enter(o SubscriberOptions) *Subscriber {
+	s, err := f.hub.Subscribe(o)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -110,6 +131,7 @@ func word(t testing.TB, f Frame) string {
 			Replayed  int
 			Recovered *bool
 			Reason    string
+			Code      any
 			Cursor    string
 		}
 	}
@@ -131,6 +153,10 @@ func word(t testing.TB, f Frame) string {
 			w += fmt.Sprintf(" replayed=%d recovered=%t", p.Replayed, *p.Recovered)
 		}
 		return w + ")"
+	case "$left":
+		return fmt.Sprintf("left(%s %v)", strings.Join(p.Topics, ","), p.Code)
+	case "$error":
+		return fmt.Sprintf("error(%v)", p.Code)
 	case "$ping":
 		return "$ping(" + p.Cursor + ")"
 	}

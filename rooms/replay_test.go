@@ -177,3 +177,20 @@ func TestReplay(t *testing.T) {
 		})
 	}
 }
+
+func TestReplayBytes(t *testing.T) {
+	t.Parallel()
+	size := int64(len(event(1).Data))
+	f := setup(t, Options{ReplayBytes: 3 * size})
+	f.publish(3, "a")
+	s, plain := f.subscribe(Library), f.subscribe(Plain)
+	f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
+	f.publish(1, "a")
+	f.join(s, JoinRequest{Topics: []string{"b"}, Since: new(cursorAt(0))})
+	f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
+	f.join(plain, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
+	f.publish(1, "a")
+	f.want(s, "1 2 3 joined(a replayed=3 recovered=true) 4 joined(b replayed=0 recovered=true) "+
+		"1 2 3 joined(a replayed=3 recovered=false) resync(a history_gap) 5")
+	f.want(plain, "1 2 3 resync(a history_gap) 5")
+}
