@@ -3,56 +3,61 @@ package auth
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"rowcast/rooms"
 )
 
 // Gate admits connections and judges what they want to join.
 type Gate struct {
-	o      Options
-	limits Limits
-	log    *slog.Logger
-	tokens *verifier // of mode jwt
+	o         Options
+	names     claimNames
+	tokens    *verifier // of mode jwt
+	anonymous *Identity // nil: nobody comes in without a token
+
+	questions *questions
+	decisions *decisions
+	refusals  *refusals
 
 	mu          sync.Mutex
 	connections int
-	refused     map[string]uint64
+	addresses   map[netip.Prefix]int // connections of each that has any
 	handshakes  *Bucket
+	denied      map[rooms.Code]uint64
 }
 
-// New returns a Gate. It fails on a key that is none.
+// New returns a Gate. It fails on a key that is none, and on options that would
+// leave open what somebody meant to shut.
 func New(o Options) (*Gate, error) {
-	l := &o.Limits
-	l.Topics = cmp.Or(l.Topics, DefaultTopics)
-	l.FrameBytes = cmp.Or(l.FrameBytes, DefaultFrameBytes)
-	l.JoinsPerSecond = cmp.Or(l.JoinsPerSecond, DefaultJoinsPerSecond)
-	if len(o.Origins) == 0 && loopback(o.Addr) {
-		o.Origins = []string{"http://localhost", "http://localhost:*", "http://127.0.0.1", "http://127.0.0.1:*"}
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+	o = o.withDefaults()
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	g := &Gate{
 		o:          o,
-		limits:     o.Limits,
-		log:        o.Logger,
-		refused:    map[string]uint64{},
-		handshakes: NewBucket(l.HandshakesPerSecond),
+		names:      claimNames{topics: o.TopicsClaim, subject: o.SubjectClaim},
+		questions:  newQuestions(o.Timeout),
+		decisions:  newDecisions(o.Cache),
+		refusals:   &refusals{log: o.Logger, of: map[cause]*tally{}},
+		addresses:  map[netip.Prefix]int{},
+		handshakes: NewBucket(o.Limits.HandshakesPerSecond),
+		denied:     map[rooms.Code]uint64{},
 	}
-	names := claimNames{topics: o.TopicsClaim, subject: o.SubjectClaim}
 	var err error
-	switch o.Mode {
-	case "", None:
-	case JWT:
-		g.tokens, err = newVerifier(o.JWT, names, o.Logger)
-	case SQL:
-	default:
-		err = fmt.Errorf("auth.mode: is none, jwt or sql (got %q)", o.Mode)
+	if o.Mode == JWT {
+		g.tokens, err = newVerifier(o.JWT, g.names, o.Logger)
+	}
+	if err == nil && (g.Open() || o.Anonymous) {
+		g.anonymous, err = newIdentity([]byte("{}"), g.names)
 	}
 	if err != nil {
 		return nil, err
@@ -60,108 +65,158 @@ func New(o Options) (*Gate, error) {
 	return g, nil
 }
 
-// Run keeps the keys fresh and asks the database, until ctx ends and all that
-// it started has.
-func (g *Gate) Run(ctx context.Context) error {
-	if g.tokens != nil {
-		return g.tokens.run(ctx)
+// withDefaults fills what is left open.
+func (o Options) withDefaults() Options {
+	l := &o.Limits
+	l.Topics = cmp.Or(l.Topics, DefaultTopics)
+	l.FrameBytes = cmp.Or(l.FrameBytes, DefaultFrameBytes)
+	l.JoinsPerSecond = cmp.Or(l.JoinsPerSecond, DefaultJoinsPerSecond)
+	o.Cache = cmp.Or(o.Cache, DefaultCache)
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	o.Queries = cmp.Or(o.Queries, DefaultQueries)
+	if len(o.Origins) == 0 && loopback(o.Addr) {
+		o.Origins = []string{"http://localhost", "http://localhost:*", "http://127.0.0.1", "http://127.0.0.1:*"}
 	}
-	<-ctx.Done()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// check finds what contradicts itself.
+func (o Options) check() error {
+	open := false
+	switch o.Mode {
+	case "", None:
+		open = true
+	case JWT, SQL:
+	default:
+		return fmt.Errorf("auth.mode: is none, jwt or sql (got %q)", o.Mode)
+	}
+	switch {
+	case open && o.Authorize:
+		return errors.New("auth.authorize: decides nothing with auth.mode none")
+	case o.Anonymous && !o.Authorize:
+		return errors.New("auth.anonymous: nobody would decide what they may join without auth.authorize")
+	case o.Database == nil && (o.Authorize || o.Mode == SQL):
+		return errors.New("auth: there is no database to ask")
+	case o.Cookie != "" && slices.Contains(o.Origins, "*"):
+		return errors.New("auth.cookie: any page could use it with * in http.allowed_origins")
+	}
 	return nil
 }
 
-// Open says whether the Gate asks nobody who they are: auth.mode none.
+// Run keeps the keys fresh and asks the database, until ctx ends and all that
+// it started has. Without it nothing is asked, and what needs an answer is
+// `unavailable`.
+func (g *Gate) Run(ctx context.Context) error {
+	var running errgroup.Group
+	if g.tokens != nil {
+		running.Go(func() error { return g.tokens.run(ctx) })
+	}
+	running.Go(func() error {
+		g.questions.run(ctx, g.o.Queries)
+		return nil
+	})
+	return running.Wait()
+}
+
+// Open says whether nobody is asked who they are: auth.mode none.
 func (g *Gate) Open() bool { return g.o.Mode == "" || g.o.Mode == None }
 
 // Limits returns the limits in force.
-func (g *Gate) Limits() Limits { return g.limits }
-
-// Stats are a Gate's counts.
-type Stats struct {
-	Connections int                   // inside now
-	Refused     map[string]uint64     // requests and tokens refused so far, by the setting that refused
-	Denied      map[rooms.Code]uint64 // topics not joined
-	CacheHits   uint64                // decisions that were there already
-	Queries     uint64                // questions to the database
-	QueryErrors uint64                // those that it did not answer
-	QueryTime   time.Duration         // all that they took
-	QueryMax    time.Duration         // the longest
-}
-
-// Stats returns the counts of this moment.
-func (g *Gate) Stats() Stats {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return Stats{Connections: g.connections, Refused: map[string]uint64{}, Denied: map[rooms.Code]uint64{}}
-}
-
-// Refusal is why somebody may not come in. The message names the setting, where
-// that says nothing about tokens.
-type Refusal struct {
-	Code    rooms.Code
-	Message string
-}
+func (g *Gate) Limits() Limits { return g.o.Limits }
 
 // Check says whether the request may come in at all; nil is yes.
 func (g *Gate) Check(r *http.Request) *Refusal {
 	if g.o.Mode == "" && (r.Header.Get("Forwarded") != "" || r.Header.Get("X-Forwarded-For") != "") {
-		g.log.Warn("request through a proxy refused", "setting", "auth.mode")
-		return g.refuse("auth.mode", rooms.Forbidden, "a proxy forwarded this request: auth.mode must be chosen")
+		return g.Refuse("auth.mode", rooms.Forbidden, "a proxy forwarded this request: auth.mode must be chosen")
 	}
 	if !g.originAllowed(r) {
-		g.log.Warn("origin refused", "setting", "http.allowed_origins", "origin", r.Header.Get("Origin"))
-		return g.refuse("http.allowed_origins", rooms.Forbidden, "origin is not in http.allowed_origins")
+		g.refusals.add("http.allowed_origins", rooms.Forbidden, slog.String("origin", printable(r.Header.Get("Origin"))))
+		return &Refusal{rooms.Forbidden, "origin is not in http.allowed_origins"}
 	}
 	return nil
 }
 
-// Enter takes a place for one connection; leave gives it back. It is not called
-// where there is a refusal.
-func (g *Gate) Enter(_ *http.Request) (leave func(), refused *Refusal) {
-	now := time.Now()
+// Enter takes a place for one connection; leave gives it back, once. There is
+// none where there is a refusal.
+func (g *Gate) Enter(r *http.Request) (leave func(), refused *Refusal) {
+	var from netip.Prefix // invalid: nobody's
+	if g.o.Limits.ConnectionsPerAddress > 0 {
+		from = neighbourhood(proxies(g.o.TrustedProxies).client(r))
+	}
+	setting, code := g.enter(from, time.Now())
+	if setting != "" {
+		return nil, g.Refuse(setting, code, "over "+setting)
+	}
+	return func() { g.leave(from) }, nil
+}
+
+// enter returns the limit that is reached, if one is. The daemon's handshakes
+// are last: who is over a limit of his own takes none of them from the others.
+func (g *Gate) enter(from netip.Prefix, now time.Time) (setting string, code rooms.Code) {
+	l := &g.o.Limits
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.handshakes.Take(now) {
-		return nil, &Refusal{Code: rooms.RateLimited, Message: "over limits.handshakes_per_second"}
-	}
-	if g.limits.Connections > 0 && g.connections >= g.limits.Connections {
-		return nil, &Refusal{Code: rooms.Unavailable, Message: "limits.connections reached"}
+	switch {
+	case from.IsValid() && g.addresses[from] >= l.ConnectionsPerAddress:
+		return "limits.connections_per_address", rooms.RateLimited
+	case l.Connections > 0 && g.connections >= l.Connections:
+		return "limits.connections", rooms.Unavailable
+	case !g.handshakes.Take(now):
+		return "limits.handshakes_per_second", rooms.RateLimited
 	}
 	g.connections++
-	return g.leave, nil
+	if from.IsValid() {
+		g.addresses[from]++
+	}
+	return "", ""
 }
 
-func (g *Gate) leave() {
+func (g *Gate) leave(from netip.Prefix) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.connections--
-	g.mu.Unlock()
+	if !from.IsValid() {
+		return
+	}
+	if g.addresses[from]--; g.addresses[from] == 0 {
+		delete(g.addresses, from)
+	}
 }
 
-func (g *Gate) refuse(setting string, code rooms.Code, message string) *Refusal {
+// Refuse counts a refusal and notes it in the log. The message is for the
+// client. The endpoints call it for the limits that they keep themselves.
+func (g *Gate) Refuse(setting string, code rooms.Code, message string) *Refusal {
+	g.refusals.add(setting, code)
+	return &Refusal{code, message}
+}
+
+// failed notes why a question to the database has no answer.
+func (g *Gate) failed(setting string, err error) {
+	g.refusals.add(setting, rooms.Unavailable, slog.Any("err", err))
+}
+
+// Stats are a Gate's counts.
+type Stats struct {
+	Connections int                   // inside now
+	Refused     map[string]uint64     // requests, tokens and joins so far, by the setting that refused
+	Denied      map[rooms.Code]uint64 // topics not joined so far
+	Decisions   int                   // of the database, kept now
+	Shared      uint64                // wishes so far for which the database was not asked once more
+	Questions   QuestionStats
+}
+
+// Stats returns the counts of this moment.
+func (g *Gate) Stats() Stats {
+	s := Stats{Refused: g.refusals.counts(), Denied: map[rooms.Code]uint64{}, Questions: g.questions.counts()}
+	s.Decisions, s.Shared = g.decisions.counts()
 	g.mu.Lock()
-	g.refused[setting]++
-	g.mu.Unlock()
-	return &Refusal{Code: code, Message: message}
-}
-
-// Token returns the token that the request carries: as the subprotocol
-// bearer.<token>, in the cookie, as Authorization: Bearer, or as ?token= where
-// that is allowed. The Check comes first: a cookie is a page's only if its
-// origin may be here.
-func (g *Gate) Token(r *http.Request) (token string, found bool) {
-	if g.Open() {
-		return "", false
+	defer g.mu.Unlock()
+	s.Connections = g.connections
+	for code, n := range g.denied {
+		s.Denied[code] = n
 	}
-	return carried(r, carriage{cookie: g.o.Cookie, query: g.o.QueryToken})
+	return s
 }
-
-// Authenticate says whose token it is.
-func (g *Gate) Authenticate(ctx context.Context, token string) (*Identity, *Refusal) {
-	if g.tokens == nil {
-		return &Identity{}, nil
-	}
-	return g.tokens.verify(ctx, token)
-}
-
-// Anonymous is who brings no token; nil where nobody may come in without.
-func (g *Gate) Anonymous() *Identity { return &Identity{} }

@@ -81,7 +81,7 @@ type Options struct {
 
 	Authorize bool          // Database.Authorize decides about each topic
 	Database  Database      // of Mode SQL, and of Authorize
-	Hub       *rooms.Hub    // knows whose access changed; nil: nobody's does
+	Hub       *rooms.Hub    // knows whose access changed, and is the one that is joined
 	Cache     time.Duration // a topic allowed stays so; default DefaultCache, below 0: it is asked each time
 	Timeout   time.Duration // the most that a question to the database may take; default DefaultTimeout
 	Queries   int           // questions to the database at once; default DefaultQueries

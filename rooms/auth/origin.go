@@ -39,6 +39,16 @@ func (g *Gate) originAllowed(r *http.Request) bool {
 	return false
 }
 
+// printable is an origin as the log may show it: of what a stranger sends no
+// more than could be one.
+func printable(origin string) string {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || len(u.Host) > 255 {
+		return "not a URL"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // loopback says whether addr, with or without a port, names this machine only.
 func loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)

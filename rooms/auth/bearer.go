@@ -1,0 +1,111 @@
+package auth
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"rowcast/rooms"
+)
+
+// Token returns the token that the request carries: as the subprotocol
+// bearer.<token>, in the cookie, as Authorization: Bearer, or as ?token= where
+// that is allowed. Check comes first: a cookie says something only if the page
+// that had it sent may be here.
+func (g *Gate) Token(r *http.Request) (token string, found bool) {
+	if g.Open() {
+		return "", false
+	}
+	return carried(r, carriage{cookie: g.o.Cookie, query: g.o.QueryToken})
+}
+
+// Anonymous is who brings no token; nil where nobody comes in without one.
+func (g *Gate) Anonymous() *Identity { return g.anonymous }
+
+// Authenticate says whose token it is. It may wait, for keys or the database, as
+// long as ctx allows.
+func (g *Gate) Authenticate(ctx context.Context, token string) (*Identity, *Refusal) {
+	switch g.o.Mode {
+	case JWT:
+		id, refused := g.tokens.verify(ctx, token)
+		if refused != nil {
+			g.refusals.add("auth.jwt", refused.Code)
+		}
+		return id, refused
+	case SQL:
+		id, refused := g.session(ctx, token)
+		if refused != nil && refused.Code != rooms.Unavailable { // which was noted with its cause
+			g.refusals.add("auth.authenticate", refused.Code)
+		}
+		return id, refused
+	}
+	return g.anonymous, nil
+}
+
+// session asks the database whose token it is. The answer is kept nowhere, and
+// nobody shares it: a session ends when the application says so.
+func (g *Gate) session(ctx context.Context, token string) (*Identity, *Refusal) {
+	unknown, expired, later := badToken, expiredToken, Refusal{rooms.Unavailable, "sessions cannot be looked up now"}
+	// What no text of Postgres holds is nobody's token.
+	if token == "" || len(token) > maxToken || !utf8.ValidString(token) || strings.ContainsRune(token, 0) {
+		return nil, &unknown
+	}
+	begin := time.Now()
+	claims, err := g.claims(ctx, token)
+	switch {
+	case err != nil:
+		return nil, &later
+	case claims == nil:
+		return nil, &unknown
+	}
+	id, err := newIdentity(claims, g.names)
+	switch {
+	case err != nil:
+		g.refusals.add("auth.authenticate", rooms.Internal, slog.Any("err", err))
+		return nil, &later
+	case !id.Expires.IsZero() && !begin.Before(id.Expires):
+		return nil, &expired
+	}
+	if id.Issued.IsZero() {
+		id.Issued = begin.Add(-g.o.JWT.Leeway) // by the database's clock, which may be behind
+	}
+	return id, nil
+}
+
+// claims waits for a turn to ask, and for the answer. All such questions stand
+// in one line: who tries tokens delays nobody's join.
+func (g *Gate) claims(ctx context.Context, token string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.o.Timeout)
+	defer cancel()
+	var claims []byte
+	answered := make(chan error, 1)
+	g.questions.put(question{
+		ask: func(running context.Context) (err error) {
+			if ctx.Err() != nil {
+				return nil // the asker left
+			}
+			running, cancel := context.WithCancel(running)
+			defer cancel()
+			defer context.AfterFunc(ctx, cancel)() // nobody else waits for it
+			claims, err = g.o.Database.Authenticate(running, token)
+			if err != nil && ctx.Err() == nil {
+				g.failed("auth.authenticate", err)
+			}
+			answered <- err
+			return err
+		},
+		drop: func(err error) {
+			g.failed("auth.connections", err)
+			answered <- err
+		},
+	})
+	select {
+	case err := <-answered:
+		return claims, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
