@@ -197,13 +197,16 @@ func note(arrived chan<- time.Time) {
 func (c *cluster) startDaemon(ctx context.Context) error {
 	ready := make(chan string, 1)
 	ended := make(chan error, 1)
-	d := bridge.New(bridge.Options{
+	d, err := bridge.New(bridge.Options{
 		HTTPAddr:        "127.0.0.1:0",
 		Source:          pglisten.Options{URL: c.url},
 		Gate:            auth.Options{Mode: auth.None},
 		ShutdownTimeout: 5 * time.Second,
 		Ready:           func(public, _ net.Addr) { ready <- public.String() },
 	})
+	if err != nil {
+		return err
+	}
 	c.group.Go(func() { ended <- d.Run(ctx) })
 	select {
 	case c.daemonAddr = <-ready:

@@ -24,29 +24,42 @@ import (
 
 // The defaults of Options.
 const (
-	DefaultHTTPAddr        = "127.0.0.1:8080"
-	DefaultReadyLag        = 30 * time.Second
-	DefaultShutdownTimeout = 20 * time.Second
+	DefaultHTTPAddr         = "127.0.0.1:8080"
+	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultHeaderBytes      = 64 << 10 // a hundred topic names of 200 bytes, percent-encoded, or a token and a few
+	DefaultReadyLag         = 30 * time.Second
+	DefaultShutdownTimeout  = 20 * time.Second
 )
 
 // connectTimeout is of the first connection; the source has its own.
 const connectTimeout = 10 * time.Second
 
+// gateGrace is how much longer than the functions' own time the gate waits for
+// them: they know better when to give up.
+const gateGrace = 2 * time.Second
+
 // Options of a Daemon. Only Source.URL is needed.
 type Options struct {
-	HTTPAddr  string // where /ws and /sse listen; DefaultHTTPAddr
+	HTTPAddr  string // where /ws and /sse listen, host:port or unix:/path; DefaultHTTPAddr
 	AdminAddr string // where /healthz, /readyz, /metrics and /debug/pprof listen; "": nowhere
-	TLSCert   string // files; "": no TLS
+	TLSCert   string // files, read again when they change; "": no TLS
 	TLSKey    string
+
+	HandshakeTimeout time.Duration // until a request's header is complete; DefaultHandshakeTimeout
+	HeaderBytes      int           // the largest header; DefaultHeaderBytes
 
 	Page http.Handler // answers what is neither /ws nor /sse; nil: 404
 
 	Source   pglisten.Options // its Channels are those of Channels, its Watches our own
 	Hub      rooms.Options    // its Refresh is the Source's
-	Gate     auth.Options     // its Addr is HTTPAddr, its Hub our own; a Mode, where others can reach that
+	Gate     auth.Options     // its Addr is HTTPAddr, its Hub and Database our own; a Mode, where others can reach that
 	WS       ws.Options       // its Schema is the Source's
 	SSE      sse.Options
 	Channels []Channel
+
+	// Functions are the application's that the gate asks, if one is named; the
+	// database is the Source's.
+	Functions pglisten.FunctionsOptions
 
 	EventBytes        int // a larger event is truncated; DefaultEventBytes
 	TransactionEvents int // a larger transaction is announced only; DefaultTransactionEvents
@@ -63,15 +76,11 @@ type Options struct {
 
 // withDefaults fills what is left open.
 func (o Options) withDefaults() Options {
-	if o.HTTPAddr == "" {
-		o.HTTPAddr = DefaultHTTPAddr
-	}
-	if o.ReadyLag == 0 {
-		o.ReadyLag = DefaultReadyLag
-	}
-	if o.ShutdownTimeout == 0 {
-		o.ShutdownTimeout = DefaultShutdownTimeout
-	}
+	o.HTTPAddr = cmp.Or(o.HTTPAddr, DefaultHTTPAddr)
+	o.HandshakeTimeout = cmp.Or(o.HandshakeTimeout, DefaultHandshakeTimeout)
+	o.HeaderBytes = cmp.Or(o.HeaderBytes, DefaultHeaderBytes)
+	o.ReadyLag = cmp.Or(o.ReadyLag, DefaultReadyLag)
+	o.ShutdownTimeout = cmp.Or(o.ShutdownTimeout, DefaultShutdownTimeout)
 	if o.Ready == nil {
 		o.Ready = func(_, _ net.Addr) {}
 	}
@@ -91,20 +100,21 @@ type Daemon struct {
 	o   Options
 	log *slog.Logger
 
-	source *pglisten.Source
-	schema schema
-	hub    *rooms.Hub
-	sink   *sink
-	gate   *auth.Gate
-	fault  error // that there is no gate: kept for Run
-	ws     *ws.Handler
-	sse    *sse.Handler
+	source    *pglisten.Source
+	schema    schema
+	hub       *rooms.Hub
+	sink      *sink
+	functions *pglisten.Functions // nil: the gate asks none
+	gate      *auth.Gate
+	ws        *ws.Handler
+	sse       *sse.Handler
 
 	serving atomic.Bool // between the end of the start and the begin of the shutdown
 }
 
-// New puts a Daemon together. It touches nothing outside the process.
-func New(o Options) *Daemon {
+// New puts a Daemon together. It touches nothing outside the process but a file
+// with a key. The error is about a setting of the gate's.
+func New(o Options) (*Daemon, error) {
 	o = o.withDefaults()
 	d := &Daemon{o: o, log: o.Logger}
 	o.Source.Channels = nil
@@ -121,12 +131,30 @@ func New(o Options) *Daemon {
 		Channels:          o.Channels,
 		Logger:            o.Logger,
 	}))
-	o.Gate.Addr, o.Gate.Hub = o.HTTPAddr, d.hub
-	d.gate, d.fault = auth.New(o.Gate)
+	if err := d.newGate(); err != nil {
+		return nil, err
+	}
 	o.WS.Schema = d.schema.hash
 	d.ws = ws.New(d.hub, d.gate, o.WS)
 	d.sse = sse.New(d.hub, d.gate, o.SSE)
-	return d
+	return d, nil
+}
+
+// newGate makes the gate, and the functions that it asks.
+func (d *Daemon) newGate() (err error) {
+	o, f := d.o.Gate, d.o.Functions
+	o.Addr, o.Hub, o.Database = d.o.HTTPAddr, d.hub, nil
+	if f.Authenticate != "" || f.Authorize != "" {
+		f.URL, f.Config = d.o.Source.URL, d.o.Source.Config
+		if d.functions, err = pglisten.NewFunctions(f); err != nil {
+			return err
+		}
+		o.Database, o.Authorize = d.functions, f.Authorize != ""
+		o.Queries = cmp.Or(f.Connections, pglisten.DefaultFunctionConnections)
+		o.Timeout = cmp.Or(f.Timeout, pglisten.DefaultFunctionTimeout) + gateGrace
+	}
+	d.gate, err = auth.New(o)
+	return err
 }
 
 // Run brings the daemon up, serves until ctx ends, and takes it down again
@@ -154,38 +182,43 @@ func (d *Daemon) Run(ctx context.Context) error {
 // up builds the road from its end: whatever arrives finds the next stretch
 // already there. The stack undoes it in the direction of the road.
 func (d *Daemon) up(ctx context.Context, s *stack) error {
-	if d.fault != nil {
-		return d.fault
+	certificate, err := d.certificate()
+	if err != nil {
+		return err
 	}
 	admin, err := d.admin(ctx, s)
 	if err != nil {
 		return err
 	}
-	public, err := bind(ctx, "http.addr", d.o.HTTPAddr, d.mux(), d.log)
+	public, err := bind(ctx, "http.addr", d.o.HTTPAddr, d.mux(), d.limits(), d.log)
 	if err != nil {
 		return err
 	}
 	s.push("http", public.close)
 	if d.o.Gate.Mode == "" && !loopback(public.listener.Addr()) {
-		return fmt.Errorf("http.addr: others can reach %v, and auth.mode is not chosen", public.listener.Addr())
+		return fmt.Errorf("http.addr: others can reach %v, and auth.mode is not chosen "+
+			"(listen on 127.0.0.1, or set auth.mode to jwt or sql, or to none to let everybody read everything)", public.listener.Addr())
 	}
 	if err := d.check(ctx); err != nil {
 		return err
 	}
+	if d.functions != nil {
+		s.start(ctx, "functions", d.functions.Run)
+		if err := s.await(ctx, d.functions.Ready()); err != nil {
+			return err
+		}
+	}
 
 	s.start(ctx, "hub", d.hub.Run)
+	s.start(ctx, "gate", d.gate.Run)
 	s.push("sessions", d.endSessions)
 	s.start(ctx, "source", func(ctx context.Context) error { return d.source.Run(ctx, d.sink) })
-	select {
-	case <-d.sink.began:
-	case err := <-s.failed:
+	if err := s.await(ctx, d.sink.began); err != nil {
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 
 	s.push("new sockets", func(context.Context) error { d.hub.Close(); return nil })
-	public.serve(s, d.o.TLSCert, d.o.TLSKey)
+	public.serve(s, certificate)
 	s.push("readiness", d.drain)
 	d.serving.Store(true)
 	d.log.Info("ready", "http", address(public.listener.Addr()), "admin", address(admin))
@@ -193,17 +226,16 @@ func (d *Daemon) up(ctx context.Context, s *stack) error {
 	return nil
 }
 
-// loopback reports whether only this machine can reach the address.
-func loopback(a net.Addr) bool {
-	tcp, ok := a.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
+// certificate reads the certificate, if there is one.
+func (d *Daemon) certificate() (*certificate, error) {
+	if d.o.TLSCert == "" {
+		return nil, nil
+	}
+	return newCertificate(d.o.TLSCert, d.o.TLSKey, d.log)
 }
 
-func address(a net.Addr) string {
-	if a == nil {
-		return ""
-	}
-	return a.String()
+func (d *Daemon) limits() limits {
+	return limits{header: d.o.HandshakeTimeout, bytes: d.o.HeaderBytes}
 }
 
 // admin serves the operator's endpoints from now on: alive, and not ready.
@@ -211,12 +243,12 @@ func (d *Daemon) admin(ctx context.Context, s *stack) (net.Addr, error) {
 	if d.o.AdminAddr == "" {
 		return nil, nil
 	}
-	e, err := bind(ctx, "admin.addr", d.o.AdminAddr, newAdminMux(d.ready, d.metrics()), d.log)
+	e, err := bind(ctx, "admin.addr", d.o.AdminAddr, newAdminMux(d.ready, d.metrics()), d.limits(), d.log)
 	if err != nil {
 		return nil, err
 	}
 	s.push("admin", e.close)
-	e.serve(s, "", "")
+	e.serve(s, nil)
 	return e.listener.Addr(), nil
 }
 

@@ -57,9 +57,12 @@ func launch(t *testing.T, url string, edit ...func(*Options)) *running {
 	for _, f := range edit {
 		f(&o)
 	}
+	d, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	r.stop = cancel
-	r.Daemon = New(o)
+	r.Daemon, r.stop = d, cancel
 	go func() { r.done <- r.Run(ctx) }()
 	t.Cleanup(func() {
 		if err := r.end(t); err != nil {
@@ -406,7 +409,10 @@ func TestStartFails(t *testing.T) {
 			tt.o.Logger = slog.New(slog.NewTextHandler(log, nil))
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			err := New(tt.o).Run(ctx)
+			d, err := New(tt.o)
+			if err == nil {
+				err = d.Run(ctx)
+			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Run: %v, want %q", err, tt.want)
 			}
@@ -422,7 +428,11 @@ func TestStartInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := New(Options{HTTPAddr: "127.0.0.1:0", Source: pglisten.Options{URL: pgtest.Database(t)}}).Run(ctx); err != nil {
+	d, err := New(Options{HTTPAddr: "127.0.0.1:0", Source: pglisten.Options{URL: pgtest.Database(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Run(ctx); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 }

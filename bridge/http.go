@@ -13,11 +13,15 @@ import (
 )
 
 const (
-	readHeaderTimeout = 10 * time.Second
-	idleTimeout       = 2 * time.Minute
-	closePatience     = time.Second
-	maxHeaderBytes    = 64 << 10 // a hundred topic names of 200 bytes, percent-encoded
+	idleTimeout   = 2 * time.Minute
+	closePatience = time.Second
 )
+
+// limits are what net/http bounds a request by.
+type limits struct {
+	header time.Duration // until it is complete, a TLS handshake until it is done
+	bytes  int           // net/http lets 4 KB more through
+}
 
 // endpoint is a port: bound early, so that a taken one is found before anything
 // else is done, and served when there is something to serve.
@@ -30,27 +34,27 @@ type endpoint struct {
 
 // bind takes the port. There is no write timeout: a stream of events has no end,
 // and its own watch over sockets that take nothing.
-func bind(ctx context.Context, name, addr string, h http.Handler, log *slog.Logger) (*endpoint, error) {
-	var c net.ListenConfig
-	l, err := c.Listen(ctx, "tcp", addr)
+func bind(ctx context.Context, name, addr string, h http.Handler, most limits, log *slog.Logger) (*endpoint, error) {
+	l, err := listen(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (set another address)", name, err)
 	}
 	return &endpoint{name: name, listener: l, server: &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: most.header,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		MaxHeaderBytes:    most.bytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers send
 	}}, nil
 }
 
 // serve answers until close, with TLS where there is a certificate. An end
 // before that is reported to s.
-func (e *endpoint) serve(s *stack, cert, key string) {
+func (e *endpoint) serve(s *stack, c *certificate) {
 	e.serving.Go(func() {
-		if cert != "" {
-			s.ended(e.name, e.server.ServeTLS(e.listener, cert, key))
+		if c != nil {
+			e.server.TLSConfig = c.config()
+			s.ended(e.name, e.server.ServeTLS(e.listener, "", ""))
 		} else {
 			s.ended(e.name, e.server.Serve(e.listener))
 		}

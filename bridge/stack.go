@@ -51,6 +51,18 @@ func (s *stack) start(ctx context.Context, name string, run func(context.Context
 	})
 }
 
+// await waits for a component to have come up.
+func (s *stack) await(ctx context.Context, up <-chan struct{}) error {
+	select {
+	case <-up:
+		return nil
+	case err := <-s.failed:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // ended reports a component that returned. The first report counts: it is being
 // acted on, or the end was asked for.
 func (s *stack) ended(name string, err error) {

@@ -104,10 +104,13 @@ func TestFrames(t *testing.T) {
 func listen(t *testing.T, database string, topics ...string) <-chan []byte {
 	t.Helper()
 	address := make(chan net.Addr, 1)
-	d := bridge.New(bridge.Options{
+	d, err := bridge.New(bridge.Options{
 		HTTPAddr: "127.0.0.1:0", Source: pglisten.Options{URL: database}, EventBytes: eventBytes,
 		Ready: func(public, _ net.Addr) { address <- public },
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()

@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
+
+	"rowcast/config"
 )
 
 func newConfig() *cobra.Command {
@@ -22,12 +24,22 @@ func newConfig() *cobra.Command {
 			return err
 		}
 		if *check {
-			return errors.Join(c.Validate(), readable(c.Database.URL))
+			return acceptable(c)
 		}
 		_, err = fmt.Fprint(cmd.OutOrStdout(), c)
 		return err
 	}
 	return cmd
+}
+
+// acceptable says whether serve would take the configuration, as far as that shows
+// without the database.
+func acceptable(c config.Config) error {
+	if err := errors.Join(c.Validate(), readable(c.Database.URL)); err != nil {
+		return err
+	}
+	_, err := newDaemon(c)
+	return err
 }
 
 // readable says what is wrong with the text of the database's address; config

@@ -77,7 +77,7 @@ func (d demo) run(ctx context.Context, out io.Writer, log *slog.Logger) (err err
 	pages := http.NewServeMux()
 	pages.Handle("/", chat.Page())
 	pages.Handle("/api/", api.Handler())
-	daemon := bridge.New(bridge.Options{
+	daemon, err := bridge.New(bridge.Options{
 		HTTPAddr: d.addr,
 		Page:     pages,
 		Source:   pglisten.Options{URL: url},
@@ -85,6 +85,9 @@ func (d demo) run(ctx context.Context, out io.Writer, log *slog.Logger) (err err
 		Ready:    func(public, _ net.Addr) { d.announce(out, public, line) },
 		Logger:   log,
 	})
+	if err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return api.Run(ctx) })
 	g.Go(func() error { return daemon.Run(ctx) })

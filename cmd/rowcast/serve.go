@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
@@ -40,9 +42,23 @@ of the file; flags win over variables, variables over the file.`,
 		if err != nil {
 			return err
 		}
-		return withGrant(bridge.New(daemonOptions(c, newLogger(c))).Run(cmd.Context()))
+		d, err := newDaemon(c)
+		if err != nil {
+			return err
+		}
+		return withGrant(d.Run(cmd.Context()))
 	}
 	return cmd
+}
+
+// newDaemon puts the daemon together. It fails on settings that only their part
+// can judge: keys, names of functions, the address of the database.
+func newDaemon(c config.Config) (*bridge.Daemon, error) {
+	d, err := bridge.New(daemonOptions(c, newLogger(c)))
+	if err != nil {
+		return nil, usageError(err.Error())
+	}
+	return d, nil
 }
 
 // withGrant adds to a refusal by the database what gives the daemon's role all
@@ -61,6 +77,10 @@ func daemonOptions(c config.Config, log *slog.Logger) bridge.Options {
 		AdminAddr: c.Admin.Addr,
 		TLSCert:   c.HTTP.TLS.Cert,
 		TLSKey:    c.HTTP.TLS.Key,
+
+		HandshakeTimeout: c.Limits.HandshakeTimeout,
+		HeaderBytes:      int(c.Limits.HeaderBytes),
+
 		Source: pglisten.Options{
 			URL:          c.Database.URL,
 			PollInterval: c.Capture.PollInterval,
@@ -70,22 +90,19 @@ func daemonOptions(c config.Config, log *slog.Logger) bridge.Options {
 			HistoryBytes: int64(c.History.Bytes),
 			HistoryAge:   c.History.Age,
 			Lookback:     c.Limits.Lookback,
+			ReplayBytes:  int64(c.Limits.ReplayBytes),
 			Heartbeat:    c.Heartbeat.Interval,
 			JoinWait:     c.Limits.WriteTimeout,
 			QueueBytes:   int64(c.Limits.QueueBytes),
 		},
-		Gate: auth.Options{
-			Mode:    auth.Mode(c.Auth.Mode),
-			Origins: c.HTTP.AllowedOrigins,
-			Limits: auth.Limits{
-				Connections:         c.Limits.Connections,
-				HandshakesPerSecond: c.Limits.HandshakesPerSecond,
-				Topics:              c.Limits.TopicsPerConnection,
-				FrameBytes:          int(c.Limits.FrameBytes),
-				JoinsPerSecond:      c.Limits.JoinsPerSecond,
-			},
+		Gate: gateOptions(c),
+		Functions: pglisten.FunctionsOptions{
+			Authenticate: c.Auth.Authenticate,
+			Authorize:    c.Auth.Authorize,
+			Role:         c.Auth.Role,
+			Connections:  c.Auth.Connections,
+			Timeout:      c.Auth.Timeout,
 		},
-		// The packages take 0 for "the default"; here it means none.
 		WS:  ws.Options{Heartbeat: c.Heartbeat.Interval, WriteTimeout: c.Limits.WriteTimeout, Spread: max(c.Shutdown.Spread, 1)},
 		SSE: sse.Options{WriteTimeout: c.Limits.WriteTimeout, Spread: max(c.Shutdown.Spread, 1)},
 
@@ -98,11 +115,53 @@ func daemonOptions(c config.Config, log *slog.Logger) bridge.Options {
 	if c.Capture.Mode == "poll" {
 		o.Source.Mode = pglisten.Poll
 	}
-	if o.Gate.Limits.JoinsPerSecond == 0 {
-		o.Gate.Limits.JoinsPerSecond = -1
-	}
 	for _, ch := range c.Channels {
 		o.Channels = append(o.Channels, bridge.Channel(ch))
 	}
 	return o
+}
+
+// gateOptions are those of who may come in, and what they may take.
+func gateOptions(c config.Config) auth.Options {
+	return auth.Options{
+		Mode:           auth.Mode(c.Auth.Mode),
+		Origins:        c.HTTP.AllowedOrigins,
+		TrustedProxies: networks(c.HTTP.TrustedProxies),
+		Limits: auth.Limits{
+			Connections:           c.Limits.Connections,
+			ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
+			HandshakesPerSecond:   c.Limits.HandshakesPerSecond,
+			Topics:                c.Limits.TopicsPerConnection,
+			FrameBytes:            int(c.Limits.FrameBytes),
+			JoinsPerSecond:        orNone(c.Limits.JoinsPerSecond),
+		},
+		JWT:          auth.JWTOptions(c.Auth.JWT),
+		TopicsClaim:  c.Auth.TopicsClaim,
+		SubjectClaim: c.Auth.SubjectClaim,
+		Cookie:       c.Auth.Cookie,
+		QueryToken:   c.Auth.QueryToken,
+		Anonymous:    c.Auth.Anonymous,
+		Cache:        orNone(c.Auth.Cache),
+	}
+}
+
+// orNone is a setting's 0, which means none, as the packages have it: their 0 is
+// the default.
+func orNone[T int | time.Duration](n T) T {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// networks reads addresses and networks that Validate has read before.
+func networks(texts []string) (list []netip.Prefix) {
+	for _, text := range texts {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			list = append(list, p.Masked())
+		} else if a, err := netip.ParseAddr(text); err == nil {
+			list = append(list, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	return list
 }

@@ -1,0 +1,91 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// unixPrefix is that of an address which is a socket's path.
+const unixPrefix = "unix:"
+
+const (
+	socketMode   = 0o660       // the daemon's user, and the group that a proxy is in
+	socketAnswer = time.Second // for a process to show that it is there
+)
+
+// listen takes an address: host:port, or unix:/path. The socket's file goes when
+// the listener closes.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	var c net.ListenConfig
+	path, local := strings.CutPrefix(addr, unixPrefix)
+	if !local {
+		return c.Listen(ctx, "tcp", addr)
+	}
+	if err := removeStale(ctx, path); err != nil {
+		return nil, err
+	}
+	l, err := c.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, socketMode); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// removeStale removes the socket that a process left behind which did not end well.
+// Whatever else is at the path stays.
+func removeStale(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != os.ModeSocket {
+		return fmt.Errorf("%s is there, and no socket", path)
+	}
+	d := net.Dialer{Timeout: socketAnswer}
+	conn, err := d.DialContext(ctx, "unix", path)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return os.Remove(path)
+	case err != nil:
+		return fmt.Errorf("%s is there, and perhaps in use: %w", path, err)
+	default:
+		_ = conn.Close() // nothing was written
+		return fmt.Errorf("%s is in use: another process listens there", path)
+	}
+}
+
+// loopback reports whether only this machine can reach the address.
+func loopback(a net.Addr) bool {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return a.IP.IsLoopback()
+	case *net.UnixAddr:
+		return true
+	default:
+		return false
+	}
+}
+
+// address writes an address as the settings do.
+func address(a net.Addr) string {
+	switch a := a.(type) {
+	case nil:
+		return ""
+	case *net.UnixAddr:
+		return unixPrefix + a.Name
+	default:
+		return a.String()
+	}
+}
