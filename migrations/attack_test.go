@@ -48,7 +48,7 @@ func TestAttack_types_functions_and_operators(t *testing.T) {
 			  FROM pg_catalog.pg_proc p
 			 WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND p.prokind = 'f' AND NOT p.proretset
 			   AND p.proname OPERATOR(pg_catalog.=) ANY ('{abs,clock_timestamp,date_part,current_setting,set_config,left,length,octet_length,pg_notify,pg_sequence_last_value,pg_current_xact_id,pg_current_xact_id_if_assigned,
-			       cardinality,quote_nullable,jsonb_typeof,textlen,pg_relation_size}'::pg_catalog.text[])
+			       cardinality,quote_nullable,replace,jsonb_typeof,textlen,pg_relation_size}'::pg_catalog.text[])
 			   AND pg_catalog.strpos(pg_catalog.pg_get_function_identity_arguments(p.oid), 'any') OPERATOR(pg_catalog.=) 0`)
 		evil.exec(makeAll)
 		evil.exec(`CREATE FUNCTION evil.pg_column_size(record) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.loot('function pg_column_size'); RETURN 1; END $$;
@@ -70,17 +70,19 @@ func TestAttack_types_functions_and_operators(t *testing.T) {
 			evil.exec("CREATE TEMP VIEW " + relation + " AS SELECT evil.loot('relation') AS id")
 		}
 
-		d.admin.exec("SELECT rowcast.grant_emit('" + attacker + "'); GRANT EXECUTE ON FUNCTION rowcast.bulk(regclass) TO " + attacker)
+		d.admin.exec("SELECT rowcast.grant_emit('" + attacker + "'), rowcast.grant_revoke('" + attacker + "'); GRANT EXECUTE ON FUNCTION rowcast.bulk(regclass) TO " + attacker)
 		for _, path := range []string{"evil, pg_catalog, public", "pg_temp, evil, pg_catalog", "public, evil, pg_temp"} {
 			evil.exec("SET search_path = " + path)
-			for _, options := range []string{"", ", exclude => '{body}'", ", level => 'statement'", ", level => 'statement', exclude => '{body}'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'"} {
-				d.admin.exec("SELECT rowcast.watch('n', 'topic_id'" + options + ")")
+			for _, way := range ways("'n', 'topic_id'", "topic_id", "", ", exclude => '{body}'", ", level => 'statement'", ", level => 'statement', exclude => '{body}'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'") {
+				watches := d.watchOnly(way)
 				evil.exec("INSERT INTO public.n VALUES (1, 'a', 'b', '{}'); UPDATE public.n SET topic_id = 'c'; DELETE FROM public.n; TRUNCATE public.n")
-				if n := len(d.log()); n != 4 {
-					t.Errorf("search_path %s, options %q: %d log rows, want 4", path, options, n)
+				if n := len(d.log()); n != 4*watches {
+					t.Errorf("search_path %s, %s: %d log rows, want 4 of each watch", path, way, n)
 				}
 			}
 			evil.exec("SELECT rowcast.emit('x', '{\"a\": 1}', '{t}')")
+			evil.exec("SELECT rowcast.revoke('olena', 't'), rowcast.revoke('*', '*')")
+			evil.fails("SELECT rowcast.revoke('', 't')", "1 to 1000 characters")
 			evil.exec("SELECT rowcast.emit('x', pg_catalog.jsonb_build_object('topic_id', 7, 'a', pg_catalog.repeat('x', 2000000)), '{t}')")
 			evil.exec("BEGIN; SELECT rowcast.bulk('public.n'); INSERT INTO public.n VALUES (2); COMMIT; DELETE FROM public.n")
 			d.log()
@@ -96,7 +98,8 @@ func TestAttack_nothing_is_public(t *testing.T) {
 		d.admin.exec("CREATE TABLE n (id int)")
 		d.admin.exec("SELECT rowcast.watch('n')")
 		for _, sql := range []string{
-			"SELECT * FROM rowcast.log", "SELECT * FROM rowcast.log_0", "SELECT * FROM rowcast.watches", "SELECT rowcast.emit('a', '{}', '{t}')", "SELECT rowcast.bulk('n')",
+			"SELECT * FROM rowcast.log", "SELECT * FROM rowcast.log_0", "SELECT * FROM rowcast.watches", "SELECT rowcast.emit('a', '{}', '{t}')", "SELECT rowcast.bulk('n')", "SELECT rowcast.revoke('*', '*')",
+			"SELECT rowcast.unwatch_access('n')", "SELECT rowcast.stop_watch('n', false)",
 			"SELECT setval('rowcast.doorbell', 1)", "SELECT rowcast.rotate(pg_current_snapshot())", "SELECT rowcast.new_epoch()",
 			"CREATE TEMP TABLE mine (id int); CREATE TRIGGER t AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION rowcast.capture_row('1', '1', 'whole', 'changed')",
 		} {
@@ -120,11 +123,11 @@ func TestAttack_forged_silence(t *testing.T) {
 func TestAttack_bodies_are_qualified(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY, a text)")
-		d.admin.exec("SELECT rowcast.watch('n')")
+		d.admin.exec("SELECT rowcast.watch('n'), rowcast.watch_access('n', 'a', array['{id}'], columns => '{}')")
 		rows, err := d.admin.Query(t.Context(), `
 			SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'rowcast'::regnamespace AND proconfig IS NULL
-			UNION ALL SELECT op || level, rowcast.log_statement(1, 'n'::regclass, op, level = ' row') FROM unnest('{INSERT,UPDATE,DELETE}'::text[]) op, unnest('{" row"," statement"}'::text[]) level
-			UNION ALL SELECT 'json_statement', rowcast.json_statement(1, 'n'::regclass, 'UPDATE')`)
+			UNION ALL SELECT op || level, rowcast.log_statement(watch, 'n'::regclass, op, level = ' row') FROM unnest('{INSERT,UPDATE,DELETE}'::text[]) op, unnest('{" row"," statement"}'::text[]) level, generate_series(1, 2) watch
+			UNION ALL SELECT 'json_statement', rowcast.json_statement(watch, 'n'::regclass, 'UPDATE') FROM generate_series(1, 2) watch`)
 		if err != nil {
 			t.Fatal(err)
 		}

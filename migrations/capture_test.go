@@ -33,11 +33,11 @@ func TestCapture_rows(t *testing.T) {
 
 func TestCapture_every_way_to_write(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
-		for _, level := range []string{"row", "statement"} {
+		for _, way := range []string{"watch('%s')", "watch('%s', level => 'statement')", "watch_access('%s', 'id', '{t}')"} {
 			d.admin.exec("DROP TABLE IF EXISTS child, note")
 			d.admin.exec("CREATE TABLE note (id int PRIMARY KEY, n int)")
 			d.admin.exec("CREATE TABLE child (id int PRIMARY KEY, note int REFERENCES note ON DELETE CASCADE ON UPDATE CASCADE)")
-			d.admin.exec(fmt.Sprintf("SELECT rowcast.watch('note', level => '%[1]s'), rowcast.watch('child', level => '%[1]s')", level))
+			d.admin.exec(fmt.Sprintf("SELECT rowcast."+way+", rowcast."+way, "note", "child"))
 
 			if _, err := d.app.PgConn().CopyFrom(t.Context(), strings.NewReader("1\t1\n2\t2\n"), "COPY note FROM STDIN"); err != nil {
 				t.Fatal(err)
@@ -125,34 +125,40 @@ func TestCapture_statement_level_is_row_level_in_other_words(t *testing.T) {
 
 func TestCapture_partitions(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
-		d.admin.exec(`CREATE TABLE p (id int, topic_id int, body text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
-			CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
-			CREATE TABLE p2 (body text, gone int, topic_id int, id int NOT NULL); ALTER TABLE p2 DROP COLUMN gone;
-			ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20)`)
-		d.admin.exec("SELECT rowcast.watch('p', 'topic_id')")
-		watch := d.admin.text("SELECT max(id)::text FROM rowcast.watch")
-		d.app.exec("INSERT INTO p VALUES (1, 7, 'a'), (11, 7, 'b')")
-		d.app.exec("INSERT INTO p1 VALUES (2, 7, 'c')")
-		d.app.exec("UPDATE p SET body = 'd' WHERE id = 11")
-		d.app.exec("UPDATE p SET id = 12 WHERE id = 1")
-		d.admin.exec("CREATE TABLE p3 PARTITION OF p FOR VALUES FROM (20) TO (30)")
-		d.app.exec("INSERT INTO p VALUES (20, 8, NULL)")
-		for _, e := range d.log() {
-			if fmt.Sprint(e.Watch) != watch {
-				t.Errorf("watch %d, want %s: %s", e.Watch, watch, e.short())
+		for _, c := range []struct{ watch, undo string }{
+			{"watch('p', 'topic_id')", "unwatch('p')"},
+			{"watch_access('p', 'topic_id', '{t}')", "unwatch_access('p')"},
+		} {
+			d.admin.exec(`DROP TABLE IF EXISTS p; CREATE TABLE p (id int, topic_id int, body text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+				CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+				CREATE TABLE p2 (body text, gone int, topic_id int, id int NOT NULL); ALTER TABLE p2 DROP COLUMN gone;
+				ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20)`)
+			d.admin.exec("SELECT rowcast." + c.watch)
+			watch := d.admin.text("SELECT max(id)::text FROM rowcast.watch")
+			d.app.exec("INSERT INTO p VALUES (1, 7, 'a'), (11, 7, 'b')")
+			d.app.exec("INSERT INTO p1 VALUES (2, 7, 'c')")
+			d.app.exec("UPDATE p SET body = 'd' WHERE id = 11")
+			d.app.exec("UPDATE p SET id = 12 WHERE id = 1")
+			d.admin.exec("CREATE TABLE p3 PARTITION OF p FOR VALUES FROM (20) TO (30)")
+			d.app.exec("INSERT INTO p VALUES (20, 8, NULL)")
+			before := d.read
+			for _, e := range d.log() {
+				if fmt.Sprint(e.Watch) != watch {
+					t.Errorf("watch %d, want %s: %s", e.Watch, watch, e.short())
+				}
 			}
-		}
-		d.read = 0
-		d.logged(`I {"id":1,"topic_id":7,"body":"a"}`, `I {"body":"b","topic_id":7,"id":11}`, `I {"id":2,"topic_id":7,"body":"c"}`,
-			`U {"body":"d","topic_id":7,"id":11} < {"body":"b","topic_id":7,"id":11}`,
-			`D {"id":1,"topic_id":7,"body":"a"}`, `I {"body":"a","topic_id":7,"id":12}`, `I {"id":20,"topic_id":8,"body":null}`)
-		d.app.exec("INSERT INTO p VALUES (13, 7, repeat('x', 50000))")
-		d.logged(`I1 {"topic_id":7,"id":13}`)
-		d.app.exec("TRUNCATE p")
-		d.logged("T")
-		d.admin.exec("SELECT rowcast.unwatch('p')")
-		if left := d.admin.text("SELECT count(*)::text FROM pg_trigger WHERE tgname LIKE '00_rowcast%'"); left != "0" {
-			t.Errorf("%s triggers are left", left)
+			d.read = before
+			d.logged(`I {"id":1,"topic_id":7,"body":"a"}`, `I {"body":"b","topic_id":7,"id":11}`, `I {"id":2,"topic_id":7,"body":"c"}`,
+				`U {"body":"d","topic_id":7,"id":11} < {"body":"b","topic_id":7,"id":11}`,
+				`D {"id":1,"topic_id":7,"body":"a"}`, `I {"body":"a","topic_id":7,"id":12}`, `I {"id":20,"topic_id":8,"body":null}`)
+			d.app.exec("INSERT INTO p VALUES (13, 7, repeat('x', 50000))")
+			d.logged(`I1 {"topic_id":7,"id":13}`)
+			d.app.exec("TRUNCATE p")
+			d.logged("T")
+			d.admin.exec("SELECT rowcast." + c.undo)
+			if left := d.admin.text("SELECT count(*)::text FROM pg_trigger WHERE tgname LIKE '00_rowcast%'"); left != "0" {
+				t.Errorf("%s triggers are left", left)
+			}
 		}
 	})
 }

@@ -15,17 +15,21 @@ func TestHarmless_values(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		d.admin.exec(`CREATE TYPE shape AS (p point, j json);
 			CREATE TABLE n (id int PRIMARY KEY, topic_id json, j json, jb jsonb, x xml, p point, s shape, b bytea, f float8, n numeric, ts timestamptz, r int4range, a json[], v tsvector)`)
-		for _, options := range []string{"", ", exclude => '{v}'", ", level => 'statement'", ", level => 'statement', exclude => '{v}'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'"} {
+		for _, way := range ways("'n', 'topic_id'", "topic_id", "", ", exclude => '{v}'", ", level => 'statement'", ", level => 'statement', exclude => '{v}'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'") {
 			d.admin.exec("TRUNCATE n")
-			d.admin.exec("SELECT rowcast.watch('n', 'topic_id'" + options + ")")
+			watches := d.watchOnly(way)
 			d.log()
 			d.app.exec(`INSERT INTO n VALUES (1, '{"t": "\u0000"}', '{"a": "\u0000", "a": 2}', '{"b": 1}', '<a/>', '(1,2)', ROW('(1,2)', '"\u0000"'), '\x00', 'NaN', 'NaN', 'infinity', '[1,5)', ARRAY['{}'::json], 'a b')`)
 			d.app.exec(`UPDATE n SET j = '"\u0000"', x = '<b/>', p = '(NaN,3)', s = ROW('(2,2)', '1'), f = '-infinity', ts = '-infinity', r = 'empty', a = NULL`)
 			d.app.exec(`UPDATE n SET topic_id = NULL`)
 			d.app.exec(`UPDATE n SET j = j`)
 			d.app.exec(`DELETE FROM n`)
-			if n := len(d.log()); n != 4 {
-				t.Errorf("options %q: %d log rows, want 4", options, n)
+			want := 4
+			if strings.HasSuffix(way, "columns => '{}')") {
+				want = 3 // an UPDATE of none of its columns is none
+			}
+			if n := len(d.log()); n != want*watches {
+				t.Errorf("%s: %d log rows, want %d of each watch", way, n, want)
 			}
 		}
 	})
@@ -38,10 +42,10 @@ func TestHarmless_casts_to_json_that_raise(t *testing.T) {
 			CREATE CAST (mood AS json) WITH FUNCTION no(mood);
 			CREATE TABLE n (id int PRIMARY KEY, a mood, b moods, c mood[], d pair, e int)`)
 		d.admin.fails("SELECT to_json('good'::mood)", "no")
-		for _, level := range []string{"row", "statement"} {
-			said := d.admin.text("SELECT rowcast.watch('n', level => '" + level + "')")
+		for _, way := range []string{"rowcast.watch('n')", "rowcast.watch('n', level => 'statement')", "rowcast.unwatch('n'), rowcast.watch_access('n', 'a', array['{b}'])"} {
+			said := d.admin.text("SELECT concat_ws('', " + way + ")")
 			if !strings.Contains(said, "could raise: a, b, c, d") {
-				t.Errorf("watch said %q", said)
+				t.Errorf("%s said %q", way, said)
 			}
 			d.app.exec("INSERT INTO n VALUES (1, 'good', 'bad', '{good}', '(1,bad)', 5); UPDATE n SET a = 'bad', b = NULL; DELETE FROM n")
 			d.logged(`I {"id":1,"a":"good","b":"bad","c":"{good}","d":"(1,bad)","e":5}`,
@@ -58,13 +62,15 @@ func TestHarmless_casts_to_json_that_raise(t *testing.T) {
 
 func TestHarmless_ddl_in_live_sessions(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
-		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY, topic_id int, body text); CREATE TABLE s (LIKE n INCLUDING ALL); CREATE TABLE c (LIKE n INCLUDING ALL)")
+		tables := []string{"n", "s", "c", "a", "ac"}
+		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY, topic_id int, body text); CREATE TABLE s (LIKE n INCLUDING ALL); CREATE TABLE c (LIKE n INCLUDING ALL); CREATE TABLE a (LIKE n INCLUDING ALL); CREATE TABLE ac (LIKE n INCLUDING ALL)")
 		d.admin.exec("SELECT rowcast.watch('n', 'topic_id'), rowcast.watch('s', 'topic_id', level => 'statement'), rowcast.watch('c', 'topic_id', columns => '{body}')")
+		d.admin.exec("SELECT rowcast.watch_access('a', 'body', array['{topic_id}']), rowcast.watch_access('ac', 'body', array['{topic_id}'], columns => '{}')")
 		d.app.exec("SET plan_cache_mode = force_generic_plan")
 		id := 0
 		write := func(want int) {
 			t.Helper()
-			for _, table := range []string{"n", "s", "c"} {
+			for _, table := range tables {
 				id++
 				d.app.exec(fmt.Sprintf("INSERT INTO %s (id) VALUES (%d); UPDATE %[1]s SET id = id + 1000 WHERE id = %d; DELETE FROM %[1]s WHERE id = %[2]d + 1000", table, id, id))
 			}
@@ -72,8 +78,8 @@ func TestHarmless_ddl_in_live_sessions(t *testing.T) {
 				t.Errorf("%d log rows, want %d", n, want)
 			}
 		}
-		write(9)
-		want := 9
+		write(15)
+		want := 15
 		for _, ddl := range []string{
 			"ALTER TABLE %s ADD COLUMN x int DEFAULT 5",
 			"ALTER TABLE %s ALTER COLUMN topic_id TYPE bigint",
@@ -86,11 +92,11 @@ func TestHarmless_ddl_in_live_sessions(t *testing.T) {
 			"ALTER TABLE %s DROP COLUMN text, DROP COLUMN x, DROP COLUMN topic_id, DROP COLUMN body",
 			"ALTER TABLE %s RENAME TO %s_2; CREATE VIEW %s AS SELECT * FROM %s_2; GRANT ALL ON %s TO app",
 		} {
-			for _, table := range []string{"n", "s", "c"} {
+			for _, table := range tables {
 				d.admin.exec(strings.ReplaceAll(ddl, "%s", table))
 			}
 			if strings.Contains(ddl, "_pkey") {
-				want = 8 // to the watch of one column, an UPDATE of id is none any more
+				want = 13 // to the watches of chosen columns, an UPDATE of id is none any more
 			}
 			write(want)
 		}
@@ -115,22 +121,22 @@ func TestHarmless_column_names(t *testing.T) {
 			all_too o_cut n_cut changed tg_op tg_argv tg_relid new_table rowcast_new rowcast_old xid op flags at data watch value size`)
 		odd := []string{`"NEW"`, `"a b"`, `"quo""te"`, `"per%cent"`, `"dol$lar"`, `"br{ace}"`, `"ü"`, `"back\slash"`, `"'"`, `"$1"`, `"%1$s"`}
 		columns := `"` + strings.Join(words, `" int, "`) + `" int, ` + strings.Join(odd, " int, ") + " int"
-		for _, options := range []string{"", ", exclude => '{at}'", ", level => 'statement'", ", level => 'statement', exclude => '{at}'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'"} {
+		for _, way := range ways("'n', 'x', topics => '{all}'", "x", "", ", exclude => '{at}'", ", level => 'statement'", ", level => 'statement', exclude => '{at}'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'") {
 			d.admin.exec("DROP TABLE IF EXISTS n; CREATE TABLE n (" + columns + ")")
-			d.admin.exec("SELECT rowcast.watch('n', 'x', topics => '{all}'" + options + ")")
+			watches := d.watchOnly(way)
 			d.app.exec("INSERT INTO n (id, x, n) VALUES (1, 2, 3); UPDATE n SET n = 4, x = 5; DELETE FROM n")
 			got := d.log()
-			if len(got) != 3 || !strings.Contains(got[0].Data, `"x":2`) || !strings.Contains(got[1].Data, `"x":5`) || !strings.Contains(got[2].Data, `"x":5`) {
-				t.Errorf("options %q: %+v", options, got)
+			if len(got) != 3*watches || !strings.Contains(got[0].Data, `"x":2`) || !strings.Contains(got[watches].Data, `"x":5`) || !strings.Contains(got[2*watches].Data, `"x":5`) {
+				t.Errorf("%s: %+v", way, got)
 			}
 		}
 		// A table whose column has the composite type of another of the same words.
 		d.admin.exec("DROP TABLE n; CREATE TYPE x AS (x int, n int); CREATE TABLE n (n x, x x, o x, p x)")
-		for _, options := range []string{"", ", level => 'statement'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'"} {
-			d.admin.exec("SELECT rowcast.watch('n', 'x', topics => '{all}'" + options + ")")
+		for _, way := range ways("'n', 'x', topics => '{all}'", "x", "", ", level => 'statement'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'") {
+			watches := d.watchOnly(way)
 			d.app.exec("INSERT INTO n VALUES ('(1,2)', '(3,4)'); UPDATE n SET x = '(5,6)'; DELETE FROM n")
-			if got := d.log(); len(got) != 3 {
-				t.Errorf("options %q: %+v", options, got)
+			if got := d.log(); len(got) != 3*watches {
+				t.Errorf("%s: %+v", way, got)
 			}
 		}
 	})
@@ -143,15 +149,15 @@ func TestHarmless_wide_tables(t *testing.T) {
 			fmt.Fprintf(&columns, ", c%d int", i)
 		}
 		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY" + columns.String() + ")")
-		for _, options := range []string{"", ", exclude => '{c1}'", ", max_bytes => 1", ", level => 'statement'", ", level => 'statement', exclude => '{c1}'"} {
-			d.admin.exec("SELECT rowcast.watch('n'" + options + ")")
+		for _, way := range ways("'n'", "c2", "", ", exclude => '{c1}'", ", max_bytes => 1", ", level => 'statement'", ", level => 'statement', exclude => '{c1}'") {
+			watches := d.watchOnly(way)
 			d.app.exec("INSERT INTO n VALUES (1); UPDATE n SET c2 = 1; DELETE FROM n")
 			got := d.log()
-			if len(got) != 3 {
-				t.Fatalf("options %q: %d log rows", options, len(got))
+			if len(got) != 3*watches {
+				t.Fatalf("%s: %d log rows", way, len(got))
 			}
-			if resync := options == ", level => 'statement', exclude => '{c1}'"; (got[1].Op == "B") != resync {
-				t.Errorf("options %q: the update is %s", options, got[1].Op)
+			if resync := strings.Contains(way, "level => 'statement', exclude => '{c1}'"); (got[watches].Op == "B") != resync {
+				t.Errorf("%s: the update is %s", way, got[watches].Op)
 			}
 		}
 	})
@@ -169,11 +175,11 @@ func TestHarmless_session_settings(t *testing.T) {
 		} {
 			app := d.session(t, "app")
 			app.exec("SET " + setting)
-			for _, options := range []string{"", ", max_bytes => 1", ", exclude => '{b}'", ", level => 'statement', exclude => '{b}'"} {
-				d.admin.exec("SELECT rowcast.watch('n', 'body'" + options + ")")
+			for _, way := range ways("'n', 'body'", "body", "", ", max_bytes => 1", ", exclude => '{b}'", ", level => 'statement', exclude => '{b}'") {
+				watches := d.watchOnly(way)
 				app.exec("INSERT INTO public.n VALUES (1, '2026-01-01', 'x', 'x'); UPDATE public.n SET body = 'y'; DELETE FROM public.n")
-				if n := len(d.log()); n != 3 {
-					t.Errorf("SET %s: %d log rows", setting, n)
+				if n := len(d.log()); n != 3*watches {
+					t.Errorf("SET %s, %s: %d log rows", setting, way, n)
 				}
 			}
 		}
@@ -183,7 +189,7 @@ func TestHarmless_session_settings(t *testing.T) {
 func TestHarmless_removal_under_a_live_session(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		d.admin.exec("CREATE TABLE n (id int)")
-		d.admin.exec("SELECT rowcast.watch('n')")
+		d.admin.exec("SELECT rowcast.watch('n'), rowcast.watch_access('n', 'id', '{t}', columns => '{}')")
 		d.app.exec("INSERT INTO n VALUES (1)")
 		d.admin.exec("DROP SCHEMA rowcast CASCADE")
 		d.app.exec("INSERT INTO n VALUES (2); UPDATE n SET id = 3; DELETE FROM n; TRUNCATE n")
@@ -191,10 +197,10 @@ func TestHarmless_removal_under_a_live_session(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.doorbell("-now")
-		d.admin.exec("SELECT rowcast.watch('n')")
+		d.admin.exec("SELECT rowcast.watch('n'), rowcast.watch_access('n', 'id', '{t}', columns => '{}')")
 		d.app.exec("INSERT INTO n VALUES (4)")
 		d.read = 0
-		d.logged(`I {"id":4}`)
+		d.logged(`I {"id":4}`, `I {"id":4}`)
 	})
 }
 
@@ -202,10 +208,11 @@ func TestHarmless_removal_under_a_live_session(t *testing.T) {
 func TestHarmless_watch_row_gone(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY, body text)")
-		for _, options := range []string{"", ", exclude => '{body}'", ", level => 'statement'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'"} {
-			d.admin.exec("SELECT rowcast.watch('n'" + options + ")")
+		for _, way := range ways("'n'", "body", "", ", exclude => '{body}'", ", level => 'statement'", ", max_bytes => 1", ", max_bytes => 1, level => 'statement'") {
+			d.watchOnly(way)
 			d.admin.exec("DELETE FROM rowcast.watch")
 			d.app.exec("INSERT INTO n VALUES (1, 'x'); UPDATE n SET id = 2; DELETE FROM n; TRUNCATE n")
+			d.admin.exec("DROP TABLE n; CREATE TABLE n (id int PRIMARY KEY, body text)") // with its triggers
 		}
 	})
 }
@@ -223,7 +230,7 @@ func TestHarmless_huge_rows(t *testing.T) {
 			for _, column := range []string{"topic_id", "a", "b", "c"} {
 				d.admin.exec("ALTER TABLE n ALTER COLUMN " + column + " SET STORAGE EXTERNAL")
 			}
-			level := func(l string) { d.admin.exec("SELECT rowcast.watch('n', 'topic_id', level => '" + l + "')") }
+			level := func(l string) { d.watchOnly("SELECT rowcast.watch('n', 'topic_id', level => '" + l + "')") }
 			level("row")
 			d.app.exec("INSERT INTO n VALUES (1, '7', repeat('x', 300000000))")
 			d.logged(`I1 {"id":1,"topic_id":"7"}`)
@@ -241,9 +248,14 @@ func TestHarmless_huge_rows(t *testing.T) {
 			if got := d.log(); len(got) != 1 || got[0].Op != "B" {
 				t.Errorf("900 MB at row level: %+v", got)
 			}
-			d.app.exec("UPDATE n SET c = a WHERE id = 1; UPDATE n SET topic_id = '8' WHERE id = 1")
-			if got := d.log(); len(got) != 2 || got[0].Op != "B" || got[1].Op != "B" {
+			d.app.exec("UPDATE n SET c = a WHERE id = 1")
+			if got := d.log(); len(got) != 1 || got[0].Op != "B" {
 				t.Errorf("1.2 GB at row level: %+v", got)
+			}
+			d.watchOnly("SELECT rowcast.watch_access('n', 'topic_id', array['{topic_id}'], columns => '{}')")
+			d.app.exec("UPDATE n SET topic_id = '8' WHERE id = 1")
+			if got := d.log(); len(got) != 1 || got[0].Op != "B" {
+				t.Errorf("1.2 GB, watched for access: %+v", got)
 			}
 			level("statement")
 			d.app.exec("UPDATE n SET topic_id = '9' WHERE id = 1; DELETE FROM n WHERE id = 1")
@@ -256,24 +268,34 @@ func TestHarmless_huge_rows(t *testing.T) {
 // writes the table as it is now.
 func TestHarmless_ddl_older_snapshot(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
-		for _, c := range []struct{ options, ddl, want string }{
-			{"", "ALTER TABLE n DROP COLUMN b", `I {"id":1,"topic_id":7,"a":"x"}`},
-			{", exclude => '{a}'", "ALTER TABLE n DROP COLUMN b", "B"},
-			{", exclude => '{a}'", "ALTER TABLE n RENAME COLUMN b TO c", "B"},
-			{", exclude => '{a}'", "ALTER TABLE n ADD COLUMN c int", "B"},
-			{", exclude => '{a}'", "ALTER TABLE o ADD COLUMN c int", `I {"id":1,"topic_id":7,"b":null}`},
-			{", max_bytes => 10", "ALTER TABLE n RENAME COLUMN topic_id TO topic", "B"},
-			{", max_bytes => 10", "ALTER TABLE o ADD COLUMN c int", `I1 {"id":1,"topic_id":7}`},
-			{", level => 'statement'", "ALTER TABLE n DROP COLUMN b", `I {"id":1,"topic_id":7,"a":"x"}`},
-			{", level => 'statement', exclude => '{a}'", "ALTER TABLE n DROP COLUMN b", "B"},
-			{", level => 'statement', exclude => '{a}'", "SELECT rowcast.watch('n', 'topic_id', max_bytes => 10)", "B"},
-			{", level => 'statement', max_bytes => 10", "ALTER TABLE n DROP COLUMN b", "B"},
-			{"", "SELECT rowcast.watch('n', 'topic_id', max_bytes => 10)", "B"},
-			{"", "SELECT rowcast.watch('n', 'topic_id', exclude => '{a}')", "B"},
-			{"", "DROP TABLE n; CREATE TABLE n (id int PRIMARY KEY, topic_id int, a text); SELECT rowcast.watch('n', 'topic_id', level => 'statement', exclude => '{a}')", "B"},
+		event := func(options string) string { return "SELECT rowcast.watch('n', 'topic_id'" + options + ")" }
+		access := func(options string) string {
+			return "SELECT rowcast.watch_access('n', 'a', array['{topic_id}']" + options + ")"
+		}
+		for _, c := range []struct{ way, ddl, want string }{
+			{event(""), "ALTER TABLE n DROP COLUMN b", `I {"id":1,"topic_id":7,"a":"x"}`},
+			{event(", exclude => '{a}'"), "ALTER TABLE n DROP COLUMN b", "B"},
+			{event(", exclude => '{a}'"), "ALTER TABLE n RENAME COLUMN b TO c", "B"},
+			{event(", exclude => '{a}'"), "ALTER TABLE n ADD COLUMN c int", "B"},
+			{event(", exclude => '{a}'"), "ALTER TABLE o ADD COLUMN c int", `I {"id":1,"topic_id":7,"b":null}`},
+			{event(", max_bytes => 10"), "ALTER TABLE n RENAME COLUMN topic_id TO topic", "B"},
+			{event(", max_bytes => 10"), "ALTER TABLE o ADD COLUMN c int", `I1 {"id":1,"topic_id":7}`},
+			{event(", level => 'statement'"), "ALTER TABLE n DROP COLUMN b", `I {"id":1,"topic_id":7,"a":"x"}`},
+			{event(", level => 'statement', exclude => '{a}'"), "ALTER TABLE n DROP COLUMN b", "B"},
+			{event(", level => 'statement', exclude => '{a}'"), "SELECT rowcast.watch('n', 'topic_id', max_bytes => 10)", "B"},
+			{event(", level => 'statement', max_bytes => 10"), "ALTER TABLE n DROP COLUMN b", "B"},
+			{event(""), "SELECT rowcast.watch('n', 'topic_id', max_bytes => 10)", "B"},
+			{event(""), "SELECT rowcast.watch('n', 'topic_id', exclude => '{a}')", "B"},
+			{event(""), "DROP TABLE n; CREATE TABLE n (id int PRIMARY KEY, topic_id int, a text); SELECT rowcast.watch('n', 'topic_id', level => 'statement', exclude => '{a}')", "B"},
+			{access(""), "ALTER TABLE n DROP COLUMN b", `I {"id":1,"topic_id":7,"a":"x"}`},
+			{access(""), "ALTER TABLE n RENAME COLUMN a TO c", `I {"id":1,"topic_id":7,"c":"x","b":null}`},
+			{access(", columns => '{}'"), "ALTER TABLE n RENAME COLUMN a TO c", "B"},
+			{access(", columns => '{}'"), "ALTER TABLE n DROP COLUMN b", "B"},
+			{access(", columns => '{}'"), "ALTER TABLE o ADD COLUMN c int", `I {"id":1,"topic_id":7,"a":"x"}`},
+			{access(""), access(", columns => '{}'"), "B"},
 		} {
 			d.admin.exec("DROP TABLE IF EXISTS n, o; CREATE TABLE n (id int PRIMARY KEY, topic_id int, a text, b text); CREATE TABLE o (id int)")
-			d.admin.exec("SELECT rowcast.watch('n', 'topic_id'" + c.options + ")")
+			d.admin.exec(c.way)
 			d.app.exec("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
 			d.admin.exec(c.ddl)
 			d.app.exec("INSERT INTO n VALUES (1, 7, 'x'); COMMIT")

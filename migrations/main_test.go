@@ -162,6 +162,29 @@ func (d *database) doorbell(value string) {
 	d.admin.exec("SELECT setval('rowcast.doorbell', " + strings.ReplaceAll(value, "now", "(extract(epoch FROM clock_timestamp()) * 1000)::bigint") + ")")
 }
 
+// ways are statements that watch a table in each way of some: by rowcast.watch
+// with its arguments and each of the options, for access, and in both kinds.
+func ways(arguments, subject string, options ...string) (statements []string) {
+	for _, o := range options {
+		statements = append(statements, "SELECT rowcast.watch("+arguments+o+")")
+	}
+	table, _, _ := strings.Cut(arguments, ",")
+	access := fmt.Sprintf("rowcast.watch_access(%s, '%s', array['{%[2]s}']", table, subject)
+	return append(statements, "SELECT "+access+")", "SELECT "+access+", columns => '{}')", "SELECT rowcast.watch("+arguments+"), "+access+")")
+}
+
+// watchOnly ends all watches and runs a statement that makes some. It says how
+// many: each change is logged so many times.
+func (d *database) watchOnly(statement string) (watches int) {
+	d.admin.t.Helper()
+	d.admin.exec("SELECT rowcast.stop_watch(source, subject_column IS NOT NULL) FROM rowcast.watches")
+	d.admin.exec(statement)
+	if err := d.admin.QueryRow(d.admin.t.Context(), "SELECT count(*) FROM rowcast.watches").Scan(&watches); err != nil || watches == 0 {
+		d.admin.t.Fatalf("%s: %d watches, %v", statement, watches, err)
+	}
+	return watches
+}
+
 // entry is a row of the log.
 type entry struct {
 	ID      int64

@@ -34,7 +34,8 @@ func TestMigrate_down_leaves_no_trace(t *testing.T) {
 			}
 			d.doorbell("now")
 			d.admin.exec("SELECT rowcast.watch('message', 'topic_id'), rowcast.watch('part', 'topic_id', always => true)")
-			d.admin.exec("INSERT INTO message VALUES (2, 7, 'ho'); DELETE FROM message WHERE id = 2; CREATE TABLE gone (id int); SELECT rowcast.watch('gone'); DROP TABLE gone")
+			d.admin.exec("SELECT rowcast.watch_access('message', 'topic_id', '{t}', '{}'), rowcast.watch_access('part', 'id', '{t}', always => true)")
+			d.admin.exec("INSERT INTO message VALUES (2, 7, 'ho'); DELETE FROM message WHERE id = 2; CREATE TABLE gone (id int); SELECT rowcast.watch('gone'), rowcast.watch_access('gone', 'id', '{t}'); DROP TABLE gone")
 			if dump(t, d) == before {
 				t.Error("the dump does not show the schema")
 			}
@@ -90,7 +91,7 @@ func TestMigrate_printed_sql_is_what_up_and_down_do(t *testing.T) {
 		t.Error(err)
 	}
 	printed.doorbell("now")
-	printed.admin.exec("SELECT rowcast.watch('message', 'topic_id'); INSERT INTO message VALUES (3)")
+	printed.admin.exec("SELECT rowcast.watch('message', 'topic_id'), rowcast.watch_access('message', 'topic_id', '{t}'); INSERT INTO message VALUES (3)")
 	printed.admin.exec("DELETE FROM message WHERE id = 3")
 	feed(printed, "down")
 	if after := dump(t, printed); after != before {

@@ -12,7 +12,7 @@ import (
 // writer is held there and looked at; each statement is the first of its transaction.
 func TestWriters_own_their_xid_first(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
-		d.admin.exec(`CREATE TABLE n (id int); CREATE TABLE s (id int); CREATE TABLE empty (id int) PARTITION BY LIST (id)`)
+		d.admin.exec(`CREATE TABLE n (id int); CREATE TABLE s (id int); CREATE TABLE a (id int); CREATE TABLE empty (id int) PARTITION BY LIST (id)`)
 		columns := make([]string, 900)
 		for i := range columns {
 			columns[i] = fmt.Sprintf("c%d int", i)
@@ -23,7 +23,7 @@ func TestWriters_own_their_xid_first(t *testing.T) {
 		d.admin.exec(fmt.Sprintf("CREATE EXTENSION postgres_fdw; CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '%s', port '%d', dbname '%s')",
 			d.admin.Config().Host, d.admin.Config().Port, d.name))
 		d.admin.exec("CREATE USER MAPPING FOR postgres SERVER elsewhere OPTIONS (user 'postgres'); CREATE FOREIGN TABLE there PARTITION OF parts DEFAULT SERVER elsewhere OPTIONS (table_name 'here')")
-		d.admin.exec("SELECT rowcast.watch('n'), rowcast.watch('s', level => 'statement'), rowcast.watch('wide', level => 'statement', exclude => '{c1}'), rowcast.watch('empty'), rowcast.watch('parts')")
+		d.admin.exec("SELECT rowcast.watch('n'), rowcast.watch('s', level => 'statement'), rowcast.watch('wide', level => 'statement', exclude => '{c1}'), rowcast.watch('empty'), rowcast.watch('parts'), rowcast.watch_access('a', 'id', '{t}')")
 		d.log()
 
 		writer, holder := d.session(t, "postgres"), d.session(t, "postgres")
@@ -38,6 +38,9 @@ func TestWriters_own_their_xid_first(t *testing.T) {
 			"INSERT INTO parts VALUES (1)":                1,
 			"SELECT rowcast.emit('a', '{}', '{t}')":       1,
 			"SELECT rowcast.bulk('n')":                    1,
+			"SELECT rowcast.revoke('a', 't')":             1,
+			"INSERT INTO a VALUES (1)":                    1,
+			"TRUNCATE a":                                  1,
 			"INSERT INTO n VALUES (1); TRUNCATE n":        2,
 			"SAVEPOINT a; INSERT INTO s VALUES (1)":       1,
 			"SAVEPOINT a; UPDATE s SET id=2 WHERE id = 0": 0,
