@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -156,8 +155,8 @@ func date(claims map[string]any, name string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	if number, ok := v.(json.Number); ok {
-		if f, err := number.Float64(); err == nil && math.Abs(f) <= lastDate {
-			return time.Unix(int64(math.Floor(f)), 0), nil
+		if f, err := number.Float64(); err == nil && 0 <= f && f <= lastDate {
+			return time.Unix(int64(f), 0), nil
 		}
 	}
 	return time.Time{}, fmt.Errorf("claim %s is not a date in seconds", name)

@@ -36,7 +36,7 @@ type jwks struct {
 	url    string
 	client *http.Client
 	log    *slog.Logger
-	wanted chan struct{} // holds one: somebody waits
+	wanted chan struct{} // holds one: somebody waits for a fetch that has not begun
 
 	mu      sync.Mutex
 	set     keySet        // nil: there was never one
@@ -85,10 +85,7 @@ func (j *jwks) key(ctx context.Context, t *jwt.Token) (any, error) {
 		if !errors.Is(err, jwkset.ErrKeyNotFound) || failed == nil && ended >= enough {
 			return key, err
 		}
-		select {
-		case j.wanted <- struct{}{}:
-		default:
-		}
+		j.want(enough)
 		if failed != nil {
 			return nil, errNoKeys
 		}
@@ -96,6 +93,18 @@ func (j *jwks) key(ctx context.Context, t *jwt.Token) (any, error) {
 		case <-another:
 		case <-ctx.Done():
 			return nil, errNoKeys
+		}
+	}
+}
+
+// want asks for the fetch of this number, unless it has begun.
+func (j *jwks) want(number int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.begun < number {
+		select {
+		case j.wanted <- struct{}{}:
+		default:
 		}
 	}
 }
@@ -136,6 +145,10 @@ func (j *jwks) refresh(ctx context.Context) error {
 	j.mu.Lock()
 	j.begun++
 	number := j.begun
+	select { // this is the one
+	case <-j.wanted:
+	default:
+	}
 	j.mu.Unlock()
 
 	set, err := j.fetch(ctx)

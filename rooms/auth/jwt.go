@@ -164,3 +164,21 @@ func (c *claims) UnmarshalJSON(b []byte) (err error) {
 	c.MapClaims, err = readClaims(b)
 	return err
 }
+
+// GetExpirationTime returns exp. The dates are ours to read: those of MapClaims
+// wrap around when they are far away.
+func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.date("exp") }
+
+// GetNotBefore returns nbf.
+func (c *claims) GetNotBefore() (*jwt.NumericDate, error) { return c.date("nbf") }
+
+// GetIssuedAt returns iat.
+func (c *claims) GetIssuedAt() (*jwt.NumericDate, error) { return c.date("iat") }
+
+func (c *claims) date(name string) (*jwt.NumericDate, error) {
+	at, err := date(c.MapClaims, name)
+	if err != nil || at.IsZero() {
+		return nil, err
+	}
+	return &jwt.NumericDate{Time: at}, nil
+}
