@@ -71,6 +71,8 @@ func (o Options) withDefaults() Options {
 	l.Topics = cmp.Or(l.Topics, DefaultTopics)
 	l.FrameBytes = cmp.Or(l.FrameBytes, DefaultFrameBytes)
 	l.JoinsPerSecond = cmp.Or(l.JoinsPerSecond, DefaultJoinsPerSecond)
+	o.TopicsClaim = cmp.Or(o.TopicsClaim, DefaultTopicsClaim)
+	o.SubjectClaim = cmp.Or(o.SubjectClaim, DefaultSubjectClaim)
 	o.Cache = cmp.Or(o.Cache, DefaultCache)
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.Queries = cmp.Or(o.Queries, DefaultQueries)

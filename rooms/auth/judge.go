@@ -102,6 +102,10 @@ func (g *Gate) await(ctx context.Context, d *decision) (denial rooms.Denial, den
 	select {
 	case <-d.known:
 	case <-ctx.Done():
+	}
+	select {
+	case <-d.known: // in time, though another kept us waiting until now
+	default:
 		return unavailable, true
 	}
 	switch {

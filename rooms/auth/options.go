@@ -22,9 +22,11 @@ const (
 
 // Defaults of Options.
 const (
-	DefaultCache   = 30 * time.Second
-	DefaultTimeout = 5 * time.Second
-	DefaultQueries = 4
+	DefaultTopicsClaim  = "topics"
+	DefaultSubjectClaim = "sub"
+	DefaultCache        = 30 * time.Second
+	DefaultTimeout      = 5 * time.Second
+	DefaultQueries      = 4
 )
 
 // What a connection may do where Limits leaves a field at 0.
