@@ -27,7 +27,7 @@ has it is that subject until it runs out.`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.subject, "sub", "", "whose token it is")
+	f.StringVar(&o.subject, "sub", "", "the `subject`: whose token it is")
 	f.StringSliceVar(&o.topics, "topics", nil, "the topics it opens, or `patterns` with * (default: none are named)")
 	f.StringArrayVar(&o.claims, "claim", nil, "one more claim, `name=value`; a value that is JSON is taken as such")
 	f.DurationVar(&o.life, "ttl", time.Hour, "how long it is good")
