@@ -3,6 +3,7 @@ package rooms
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"rowcast/internal/snapshot"
 )
@@ -87,5 +88,65 @@ func BenchmarkReplay(b *testing.B) {
 			b.Fatal(len(buf), err)
 		}
 		s.Close(ErrClosed)
+	}
+}
+
+// BenchmarkRevoke is one of 100,000 memberships that is revoked, and joined
+// again.
+func BenchmarkRevoke(b *testing.B) {
+	f := setup(b, Options{})
+	subs := make([]*Subscriber, 100_000)
+	for i := range subs {
+		subs[i] = f.guest(Library, fmt.Sprint("subject_", i), "a")
+	}
+	topics, buf := []string{"a"}, make([]Frame, 0, 8)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		s := subs[n%len(subs)]
+		n++
+		f.access(Revoked, s.subject, topics...)
+		f.join(s, JoinRequest{Topics: topics, Mark: f.hub.Mark()})
+		for {
+			frames, err := s.take(buf[:0])
+			if err != nil {
+				b.Fatal(err)
+			}
+			if len(frames) == 0 {
+				break
+			}
+		}
+	}
+}
+
+// BenchmarkRevokeAbsent is the deletion of a membership nobody here makes use
+// of, when the ledger is full.
+func BenchmarkRevokeAbsent(b *testing.B) {
+	f := setup(b, Options{})
+	item := Item{Topics: []string{"a"}, Access: &Access{Effect: Revoked, At: time.Now()}}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		n++
+		item.Access.Subject = fmt.Sprint("subject_", n)
+		f.hub.Publish(Batch{Items: []Item{item}, Partial: true})
+	}
+}
+
+// BenchmarkEveryone is a large room that loses all its members at once: the time
+// in which the hub does nothing else.
+func BenchmarkEveryone(b *testing.B) {
+	for _, effect := range []Effect{Revoked, Unknown} {
+		b.Run(fmt.Sprint("effect_", effect), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				f := setup(b, Options{})
+				for i := range 100_000 {
+					f.guest(Library, fmt.Sprint("subject_", i), "a")
+				}
+				b.StartTimer()
+				f.access(effect, "*", "a")
+			}
+		})
 	}
 }

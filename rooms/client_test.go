@@ -16,9 +16,12 @@ import (
 // client is a client library as docs/protocol.md wants it, and the judge of
 // what it is sent.
 type client struct {
-	name   string
-	db     *database
-	level  Level
+	name    string
+	db      *database
+	level   Level
+	subject string
+	guarded bool // it is judged before it joins
+
 	eager  bool // takes over the cursor of a $resync too
 	strict bool // nothing may be lost here: a $resync is a fault
 
@@ -40,6 +43,7 @@ type want struct {
 // conn is one connection.
 type conn struct {
 	instance *instance
+	tenure   *tenure
 	sub      *Subscriber
 	inbox    []Frame // sent, not read
 	asked    []*ask
@@ -53,7 +57,8 @@ type conn struct {
 // ask is a join on its way.
 type ask struct {
 	topics  []string
-	wants   []*want // the topics' at that time
+	changed []string // those that were decided on too early
+	wants   []*want  // the topics' at that time
 	since   *snapshot.Cursor
 	replay  bool // asked for one
 	first   bool // the topics were not joined before: fetch when they are
@@ -63,11 +68,11 @@ type ask struct {
 }
 
 func (c *client) connect(t *rapid.T, i *instance) {
-	s, err := i.hub.Subscribe(SubscriberOptions{Level: c.level})
+	s, err := i.hub.Subscribe(SubscriberOptions{Level: c.level, Subject: c.subject, Guarded: c.guarded})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.conn = &conn{instance: i, sub: s, newest: -1, heard: map[uint64]bool{}, since: map[string]snapshot.Snapshot{}, left: map[string]bool{}}
+	c.conn = &conn{instance: i, tenure: newTenure(c, i, s), sub: s, newest: -1, heard: map[uint64]bool{}, since: map[string]snapshot.Snapshot{}, left: map[string]bool{}}
 	groups := map[string][]string{}
 	for topic, w := range c.wants {
 		w.requests = 0
@@ -90,14 +95,23 @@ func (c *client) connect(t *rapid.T, i *instance) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		slices.Sort(groups[key])
-		c.join(t, groups[key]...)
+		if c.conn != nil { // it may end in any join
+			c.join(t, groups[key]...)
+		}
 	}
 }
 
 // disconnect loses all that was not read.
 func (c *client) disconnect() {
+	c.conn.tenure.end(ErrClosed)
 	c.conn.sub.Close(ErrClosed)
 	c.conn = nil
+}
+
+// over is the end that the hub made.
+func (c *client) over(t *rapid.T, err error) {
+	c.conn.tenure.over(t, err)
+	c.disconnect()
 }
 
 // join joins topics that have the same since or lookback.
@@ -124,15 +138,30 @@ func (c *client) join(t *rapid.T, topics ...string) {
 		c.wants[topic].requests++
 		a.wants = append(a.wants, c.wants[topic])
 	}
+	v, tenure := c.conn.tenure.take(), c.conn.tenure
+	r.Mark = v.mark
+	away := a.since != nil && c.conn.instance.hub.ahead(*a.since) && c.conn.instance.away
 	err := c.conn.sub.Join(t.Context(), r)
+	a.changed = tenure.outdated(v, topics)
+	if away {
+		a.changed = topics
+	}
 	t.Logf("%s joined %v since %+v look %v: %v", c.name, topics, a.since, r.Lookback, err)
-	if errors.Is(err, ErrUnavailable) && c.level == Stream {
+	switch {
+	case errors.Is(err, ErrUnavailable) && c.level == Stream:
+		if len(a.changed) == 0 && c.conn.instance.ledger == anyLedger {
+			t.Fatal("unavailable for no reason")
+		}
 		c.disconnect()
 		return
+	case err != nil:
+		c.disconnect() // what was sent before is lost
+		if !errors.Is(err, tenure.ending) {
+			t.Fatalf("join: %v", err)
+		}
+		return
 	}
-	if err != nil {
-		t.Fatalf("join: %v", err)
-	}
+	tenure.join(t, topics, a.changed, a.replay)
 	a.head, a.epoch = len(c.conn.instance.published), c.conn.instance.epoch
 	c.conn.asked = append(c.conn.asked, a)
 	if c.level == Stream && a.first {
@@ -149,6 +178,7 @@ func (c *client) leave(topic string) {
 	}
 	delete(c.conn.since, topic)
 	c.conn.left[topic] = true
+	c.conn.tenure.leave(topic)
 	c.conn.sub.Leave([]string{topic})
 	for _, a := range c.conn.asked {
 		a.tainted = a.tainted || slices.Contains(a.topics, topic)
@@ -165,8 +195,9 @@ func (c *client) fetch(topic string) {
 // receive moves what the hub has for the client onto the wire.
 func (c *client) receive(t *rapid.T) bool {
 	frames, err := c.conn.sub.take(nil)
-	if err != nil {
-		t.Fatalf("next: %v", err)
+	if err != nil && len(c.conn.inbox) == 0 {
+		c.over(t, err)
+		return false
 	}
 	c.conn.inbox = append(c.conn.inbox, frames...)
 	return len(frames) > 0
@@ -190,6 +221,7 @@ func (c *client) handle(t *rapid.T, f Frame) {
 		ID      string
 		Payload struct {
 			Topics    []string
+			Denied    map[string]Denial
 			Replayed  int
 			Recovered *bool
 			Cursor    string
@@ -203,11 +235,17 @@ func (c *client) handle(t *rapid.T, f Frame) {
 	switch m.Type {
 	case "t":
 		id, _ := strconv.ParseUint(m.ID, 10, 64)
+		c.conn.tenure.show(t, c.db.rows[id-1])
 		c.event(t, c.db.rows[id-1])
 		c.keep(f.Cursor)
 	case "$joined":
+		c.denied(t, p.Topics, p.Denied)
 		c.joined(t, p.Topics, p.Replayed, p.Recovered)
 		c.keep(p.Cursor)
+	case "$left":
+		for _, topic := range p.Topics {
+			c.evicted(t, topic)
+		}
 	case "$ping":
 		c.keep(p.Cursor)
 	case "$resync":
@@ -222,6 +260,37 @@ func (c *client) handle(t *rapid.T, f Frame) {
 		}
 		if c.eager || c.level == Stream {
 			c.keep(p.Cursor)
+		}
+	}
+}
+
+// evicted takes the word that the client lost a topic. It may come back, as if
+// for the first time, unless it is about to.
+func (c *client) evicted(t *rapid.T, topic string) {
+	c.conn.tenure.left(t, topic)
+	c.conn.left[topic] = true
+	delete(c.conn.since, topic)
+	w := c.wants[topic]
+	if w == nil {
+		return
+	}
+	w.joined = false
+	if w.requests == 0 {
+		w.since, w.look, w.owed = "", nil, false
+	}
+}
+
+// denied judges who was let in by the oldest join: by no decision that came
+// before a change, and by every other.
+func (c *client) denied(t *rapid.T, topics []string, denied map[string]Denial) {
+	a := c.conn.asked[0]
+	for _, topic := range a.topics {
+		changed := slices.Contains(a.changed, topic)
+		switch {
+		case changed && slices.Contains(topics, topic):
+			t.Fatalf("%q was joined by a decision made too early", topic)
+		case !changed && denied[topic] != Denial{} && c.conn.instance.ledger == anyLedger:
+			t.Fatalf("%q was denied for no reason", topic)
 		}
 	}
 }
@@ -304,7 +373,7 @@ func (c *client) joined(t *rapid.T, topics []string, replayed int, recovered *bo
 	}
 	c.live(t, events[:live])
 	if len(topics) > 0 && recovered != nil && *recovered {
-		c.judgeReplay(t, a, events[live:])
+		c.judgeReplay(t, a, topics, events[live:])
 	}
 	for _, r := range events[live:] {
 		c.conn.heard[r.id] = true
@@ -339,13 +408,13 @@ func (c *client) joined(t *rapid.T, topics []string, replayed int, recovered *bo
 }
 
 // judgeReplay compares a whole replay with the history that forgets nothing.
-func (c *client) judgeReplay(t *rapid.T, a *ask, events []*row) {
+func (c *client) judgeReplay(t *rapid.T, a *ask, topics []string, events []*row) {
 	if a.since == nil || a.tainted {
 		return
 	}
 	var want, got []uint64
 	for _, r := range c.conn.instance.published[:a.head] {
-		if r.reason == "" && r.epoch == a.epoch && !a.since.Snapshot.Visible(r.xid) && slices.ContainsFunc(a.topics, r.in) {
+		if r.reason == "" && r.epoch == a.epoch && !a.since.Snapshot.Visible(r.xid) && slices.ContainsFunc(topics, r.in) {
 			want = append(want, r.id)
 		}
 	}

@@ -59,13 +59,19 @@ func newWorld(t *rapid.T, roomy bool) *world {
 	if roomy {
 		o.HistoryBytes, o.HistoryAge = 1<<20, 24*time.Hour
 	}
+	ledger := anyLedger
+	if rapid.Bool().Draw(t, "forgetful") {
+		ledger = rapid.IntRange(1, 4).Draw(t, "ledger")
+	}
 	for range 2 {
-		i := &instance{db: w.db, options: o}
+		i := &instance{db: w.db, options: o, ledger: ledger}
 		i.start(0)
 		w.instances = append(w.instances, i)
 	}
 	for n := range 3 {
 		c := &client{name: string(rune('A' + n)), db: w.db, level: Library, eager: n == 0, strict: roomy, wants: map[string]*want{}}
+		c.subject = rapid.SampledFrom([]string{"ann", "bob", ""}).Draw(t, "subject")
+		c.guarded = rapid.IntRange(0, 3).Draw(t, "guarded") > 0
 		if n == 2 {
 			c.level = Stream
 			c.wants["a"] = &want{known: map[uint64]bool{}}
@@ -96,6 +102,7 @@ func (w *world) actions(faults bool) map[string]func(*rapid.T) {
 		"disconnect": w.disconnect,
 		"join":       w.join,
 		"join again": w.joinAgain,
+		"judge":      w.judge,
 		"leave":      w.leave,
 		"read":       w.read,
 		"read more":  w.read,
@@ -125,11 +132,31 @@ func (w *world) write(t *rapid.T) {
 func (w *world) rows(t *rapid.T, xid uint64) {
 	for range rapid.IntRange(1, 4).Draw(t, "rows") {
 		topics := rapid.SampledFrom([][]string{{"a"}, {"b"}, {"c"}, {"a", "b"}, {"b", "c"}, {"x"}}).Draw(t, "topics")
-		w.db.write(xid, "", topics...)
+		w.db.write(xid, row{topics: topics})
+		if rapid.IntRange(0, 5).Draw(t, "access") == 0 {
+			w.access(t, xid)
+		}
 	}
 	// Where no $resync may come from anywhere, the log holds none.
 	if !w.clients[0].strict && rapid.IntRange(0, 7).Draw(t, "bulk") == 0 {
-		w.db.write(xid, Bulk, rapid.SampledFrom([]string{"a", "*"}).Draw(t, "pattern"))
+		w.db.write(xid, row{reason: Bulk, topics: rapid.SampledFrom([][]string{{"a"}, {"*"}}).Draw(t, "pattern")})
+	}
+}
+
+// access changes somebody's access.
+func (w *world) access(t *rapid.T, xid uint64) {
+	a := &Access{Effect: rapid.SampledFrom([]Effect{Granted, Revoked, Revoked, Revoked, Unknown}).Draw(t, "effect")}
+	a.Everyone = rapid.IntRange(0, 3).Draw(t, "everyone") == 0
+	if !a.Everyone {
+		a.Subject = rapid.SampledFrom([]string{"ann", "bob", ""}).Draw(t, "subject")
+	}
+	w.db.write(xid, row{access: a, topics: rapid.SampledFrom([][]string{{"a"}, {"b"}, {"a", "c"}, {"*"}}).Draw(t, "topics")})
+}
+
+// judge decides now what a client may join later.
+func (w *world) judge(t *rapid.T) {
+	if c := w.connected(t); c.conn != nil {
+		c.conn.tenure.judge()
 	}
 }
 
@@ -194,7 +221,7 @@ func (w *world) client(t *rapid.T) *client {
 	return w.clients[rapid.IntRange(0, 2).Draw(t, "client")]
 }
 
-// connected is a client with a connection.
+// connected is a client with a connection, if that did not end at once.
 func (w *world) connected(t *rapid.T) *client {
 	c := w.client(t)
 	if c.conn == nil {
@@ -224,7 +251,7 @@ func (w *world) topic(t *rapid.T) string {
 // join wants a topic more, in one of the three ways.
 func (w *world) join(t *rapid.T) {
 	c, topic := w.connected(t), w.topic(t)
-	if c.level == Stream {
+	if c.level == Stream || c.conn == nil {
 		return
 	}
 	if got := c.wants[topic]; got != nil {
@@ -256,7 +283,7 @@ func (w *world) join(t *rapid.T) {
 func (w *world) joinAgain(t *rapid.T) {
 	c, topic := w.connected(t), w.topic(t)
 	got := c.wants[topic]
-	if c.level == Stream || got == nil || !got.joined || c.cursor == "" {
+	if c.level == Stream || c.conn == nil || got == nil || !got.joined || c.cursor == "" {
 		return
 	}
 	got.since, got.look = c.cursor, nil
@@ -298,10 +325,12 @@ func (w *world) settle(t *rapid.T) {
 		}
 	}
 	for _, c := range w.clients {
-		if c.conn == nil {
-			c.connect(t, w.instance(t))
-		}
 		c.read(t, 1<<30)
+		for c.conn == nil { // it was sent away, or loses the connection by what it comes upon
+			c.connect(t, w.instance(t))
+			c.read(t, 1<<30)
+		}
+		c.conn.tenure.verdict = nil
 		for _, topic := range slices.Sorted(maps.Keys(c.wants)) {
 			if want := c.wants[topic]; !want.joined && want.requests == 0 {
 				c.join(t, topic)
@@ -311,6 +340,7 @@ func (w *world) settle(t *rapid.T) {
 		if c.unanswered() {
 			t.Fatal("a join without an answer")
 		}
+		c.conn.tenure.over(t, nil)
 		for topic, want := range c.wants {
 			for _, r := range w.db.committed(topic) {
 				if !want.known[r.id] {

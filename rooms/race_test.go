@@ -1,9 +1,11 @@
 package rooms
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -126,4 +128,71 @@ func read(ctx context.Context, s *Subscriber, see func(Frame)) error {
 			see(frame)
 		}
 	}
+}
+
+// TestRevocationsAgainstJoins has members join, as often as they may, while
+// their access is revoked and given back. Once a revocation was published no
+// decision made before it lets anybody in.
+func TestRevocationsAgainstJoins(t *testing.T) {
+	t.Parallel()
+	const subjects, rounds, joiners = 4, 100, 3
+	f := setup(t, Options{QueueBytes: 500})
+	say := func(topic string, xid uint64, data []byte) {
+		f.hub.Publish(Batch{Items: []Item{{Topics: []string{topic}, Data: data, XID: xid}}, Partial: true})
+	}
+	var revoking, joining, reading sync.WaitGroup
+	var early atomic.Int64 // decisions that came too late
+	var over atomic.Bool
+	for n := range subjects {
+		subject := fmt.Sprint("subject_", n)
+		topic := fmt.Sprint("topic_", n%2)
+		s := f.enter(SubscriberOptions{Level: Library, Subject: subject, Guarded: true})
+		var allowed atomic.Bool
+		reading.Go(func() {
+			_ = read(t.Context(), s, func(frame Frame) {
+				switch {
+				case bytes.Contains(frame.Data, []byte(subject)):
+					t.Errorf("%s was sent %s", subject, frame.Data)
+				case bytes.Contains(frame.Data, []byte(`"unavailable"`)):
+					early.Add(1)
+				}
+			})
+		})
+		for range joiners {
+			joining.Go(func() {
+				for !over.Load() {
+					mark := f.hub.Mark()
+					if allowed.Load() && len(s.Topics()) == 0 {
+						if err := s.Join(t.Context(), JoinRequest{Topics: []string{topic}, Since: new(f.hub.Cursor()), Mark: mark}); err != nil {
+							t.Error(err)
+						}
+					}
+					runtime.Gosched()
+				}
+			})
+		}
+		revoking.Go(func() {
+			for range rounds {
+				allowed.Store(true)
+				for len(s.Topics()) == 0 {
+					runtime.Gosched()
+				}
+				say(topic, 1, []byte(`{"type":"open"}`))
+				allowed.Store(false)
+				f.hub.Publish(Batch{Items: []Item{{Topics: []string{"topic_*"}, Access: &Access{Subject: subject, Effect: Revoked}}}, Partial: true})
+				say(topic, 0, fmt.Appendf(nil, `{"type":"not for %s"}`, subject))
+				if len(s.Topics()) != 0 {
+					t.Errorf("%s is still there", subject)
+				}
+			}
+		})
+	}
+	revoking.Wait()
+	over.Store(true)
+	joining.Wait()
+	for _, s := range f.hub.subscribers {
+		s.Finish(nil, nil)
+	}
+	reading.Wait()
+	t.Logf("%d decisions of %d revocations came too late", early.Load(), subjects*rounds)
 }

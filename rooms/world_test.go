@@ -20,10 +20,18 @@ type row struct {
 	xid    uint64
 	topics []string
 	reason Reason
+	access *Access
 }
 
+// in reports whether the members of the topic are to know of the row.
 func (r *row) in(topic string) bool {
-	return slices.Contains(r.topics, topic) || r.reason != "" && slices.Contains(r.topics, "*")
+	return r.access == nil && (slices.Contains(r.topics, topic) || r.reason != "" && slices.Contains(r.topics, "*"))
+}
+
+// changes reports whether the row changes the subject's access to the topic.
+func (r *row) changes(subject, topic string) bool {
+	return r.access != nil && (r.access.Everyone || r.access.Subject == subject) &&
+		(slices.Contains(r.topics, topic) || slices.Contains(r.topics, "*"))
 }
 
 // database is a Postgres in which transactions come and go.
@@ -40,8 +48,9 @@ func (d *database) begin() {
 	d.next++
 }
 
-func (d *database) write(xid uint64, reason Reason, topics ...string) {
-	d.rows = append(d.rows, &row{epoch: d.epoch, id: uint64(len(d.rows) + 1), xid: xid, topics: topics, reason: reason})
+func (d *database) write(xid uint64, r row) {
+	r.epoch, r.id, r.xid = d.epoch, uint64(len(d.rows)+1), xid
+	d.rows = append(d.rows, &r)
 }
 
 func (d *database) end(xid uint64, undo bool) {
@@ -90,6 +99,7 @@ func (d *database) committed(topic string) []*row {
 type instance struct {
 	db      *database
 	options Options
+	ledger  int // its limit
 	hub     *Hub
 	epoch   int
 	away    bool              // the database is, for this instance
@@ -97,6 +107,8 @@ type instance struct {
 	handed  map[uint64]bool   // rows handed on since the cursor moved
 	reading *reading
 
+	tenures   []*tenure      // of the connections; some have ended
+	resets    int            // epochs that ended
 	published []*row         // in the hub's order, the history loaded at start first
 	place     map[uint64]int // a row's index in published
 }
@@ -115,7 +127,8 @@ func (i *instance) start(oldest uint64) {
 	o := i.options
 	o.Refresh = func(context.Context) error { return i.refresh() }
 	i.hub = New(o)
-	i.published, i.place = nil, map[uint64]int{}
+	i.published, i.place, i.tenures = nil, map[uint64]int{}, nil
+	i.hub.ledger.limit = i.ledger
 	now := i.db.snapshot()
 	floor := now.Below(oldest)
 	loaded := i.db.visible(now, floor)
@@ -141,10 +154,10 @@ func (i *instance) takeOver(now snapshot.Snapshot) {
 
 func (i *instance) item(r *row, cursor snapshot.Snapshot) Item {
 	item := Item{
-		Topics: r.topics, Reason: r.reason, XID: r.xid,
+		Topics: r.topics, Reason: r.reason, Access: r.access, XID: r.xid,
 		Cursor: snapshot.Cursor{Epoch: i.db.epochName(), Snapshot: cursor}.Encode(),
 	}
-	if r.reason == "" {
+	if r.reason == "" && r.access == nil {
 		item.Data = fmt.Appendf(nil, `{"type":"t","id":"%d","x":"%s"}`, r.id, strings.Repeat("x", int(r.id%5)*20))
 	}
 	return item
@@ -155,6 +168,10 @@ func (i *instance) look() {
 	now := i.db.snapshot()
 	if i.epoch != i.db.epoch {
 		i.takeOver(now)
+		i.resets++
+		for _, n := range i.tenures {
+			n.reset()
+		}
 		for _, r := range i.db.visible(now, snapshot.Snapshot{}) {
 			i.place[r.id] = len(i.published)
 			i.published = append(i.published, r)
@@ -181,6 +198,9 @@ func (i *instance) handOn(n int) {
 		b.Items = append(b.Items, i.item(r, cursor))
 		i.reading.rest = i.reading.rest[1:]
 		i.handed[r.id] = true
+		for _, n := range i.tenures {
+			n.change(r)
+		}
 		i.place[r.id] = len(i.published)
 		i.published = append(i.published, r)
 	}
