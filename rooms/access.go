@@ -141,13 +141,14 @@ func (s *Subscriber) judgeAnew() {
 	s.finish(bye, ErrUncertain)
 }
 
-// Identify gives the subscriber, who had none, a subject. Judge its topics
-// afterwards: a change of the subject's access finds it from now on.
+// Identify gives the subscriber, who had none, a subject, or says that it has
+// none; before, a guarded one gets no $ping. Judge its topics afterwards: a change
+// of the subject's access finds it from now on.
 func (s *Subscriber) Identify(subject string) {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	s.hub.unlist(s)
-	s.subject = subject
+	s.subject, s.known = subject, true
 	if s.index >= 0 {
 		s.hub.list(s)
 	}

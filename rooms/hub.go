@@ -228,6 +228,7 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 		level:   o.Level,
 		subject: o.Subject,
 		guarded: o.Guarded,
+		known:   !o.Guarded || o.Subject != "",
 		joining: make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
 		topics:  map[string]*membership{},

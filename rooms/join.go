@@ -124,7 +124,8 @@ func (s *Subscriber) join(r JoinRequest, since *snapshot.Cursor) error {
 			sp.join.since = &since.Snapshot
 		}
 	} else {
-		cut := h.now() - max(*r.Lookback, 0)
+		// From when the client asked: it does not know what it waited for since.
+		cut := h.now() - time.Since(r.Asked) - max(*r.Lookback, 0)
 		var complete bool
 		if sp.next, complete = h.history.published(cut); !complete || *r.Lookback > h.o.Lookback {
 			missed = HistoryGap

@@ -56,6 +56,7 @@ type Subscriber struct {
 	// Guarded by the hub's lock.
 	subject  string
 	guarded  bool
+	known    bool   // it is not guarded, or has been identified
 	judged   uint64 // what was decided at marks below it is void
 	topics   map[string]*membership
 	detached bool // no member of its rooms any more

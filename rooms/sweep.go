@@ -62,7 +62,7 @@ func (h *Hub) ping(first int, quiet time.Duration) bool {
 	var frame *Frame
 	end := min(first+sweepPiece, len(h.subscribers))
 	for _, s := range h.subscribers[min(first, end):end] {
-		if s.level == Plain {
+		if s.level == Plain || !s.known {
 			continue
 		}
 		s.mu.Lock()
