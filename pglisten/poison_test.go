@@ -45,6 +45,13 @@ func TestSource_poison(t *testing.T) {
 		t.Errorf("%d connections", n)
 	}
 	checkResume(t, "reader", sink.all()[1400:])
+
+	execute(t, conn, `SELECT rowcast.revoke(convert_from('\xff', 'SQL_ASCII'), 'topic_7'), rowcast.revoke('maks', 'topic_7')`)
+	execute(t, conn, insertMessage)
+	_, sink = run(t, Options{URL: url, HistoryBytes: -1})
+	if h := sink.resets[0].History; len(h) != 2 || h[0].Op != Revoke || h[0].Err == nil || h[1].Err != nil || h[1].Type != "maks" {
+		t.Errorf("history %+v", h)
+	}
 }
 
 func TestUnreadable(t *testing.T) {

@@ -25,7 +25,7 @@ type Reset struct {
 	Epoch    string            // short: event ids and cursors begin with it
 	Snapshot snapshot.Snapshot // the first cursor
 	Floor    snapshot.Snapshot // cursors below it cannot be answered
-	History  []Change          // what the log still held, in id order, at most Options.HistoryBytes
+	History  []Change          // what the log still held, in id order; see Options.HistoryBytes
 	Restart  bool              // false for the first Reset of a Run
 }
 

@@ -45,7 +45,8 @@ type Options struct {
 	// DefaultPollInterval.
 	PollInterval time.Duration
 	// HistoryBytes bounds what the first Reset loads from the log, in bytes of
-	// JSON; DefaultHistoryBytes. Negative: nothing.
+	// JSON; DefaultHistoryBytes. Negative: nothing. Revocations are loaded in any
+	// case, but for what is beyond the newest 32 MB of them.
 	HistoryBytes int64
 	// Channels are NOTIFY channels to hand on as they are. Not in mode Poll.
 	Channels []string
