@@ -14,12 +14,17 @@ const resyncBytes = 128
 // keptQueue is the longest queue whose memory an empty queue keeps.
 const keptQueue = 256
 
-// element is one thing in a queue: an event, a frame or a span.
+// element is one thing in a queue. Exactly one field is set.
 type element struct {
 	event *entry
-	frame *Frame
-	ended int // the memberships that the frame, a $left, ends: the first of Subscriber.past
+	frame *ownFrame
 	span  *span
+}
+
+// ownFrame is a control frame in a queue.
+type ownFrame struct {
+	Frame
+	ended int // memberships it is the $left of: the first of Subscriber.past
 }
 
 // bytes is what the element counts in a queue.
@@ -136,7 +141,7 @@ func (s *Subscriber) enqueue(f Frame, ended ...*membership) {
 	}
 	s.bytes += int64(len(f.Data))
 	s.past = append(s.past, ended...)
-	s.append(element{frame: &f, ended: len(ended)})
+	s.append(element{frame: &ownFrame{f, len(ended)}})
 }
 
 // memberships are those that what waits may be for: the present ones, and the
@@ -169,8 +174,8 @@ func (s *Subscriber) drain(buf []Frame, locked bool) (_ []Frame, more bool) {
 		before, ended := len(buf), true
 		switch {
 		case e.frame != nil:
-			buf = append(buf, *e.frame)
-			s.past = slices.Delete(s.past, 0, e.ended)
+			buf = append(buf, e.frame.Frame)
+			s.past = slices.Delete(s.past, 0, e.frame.ended)
 		case e.event != nil:
 			buf = s.appendEntry(buf, e.event, nil)
 		default:

@@ -64,11 +64,11 @@ func (s *Subscriber) replay(buf []Frame, sp *span, budget int) (_ []Frame, ended
 			return buf, false
 		}
 		budget -= lookBytes
-		if sp.join != nil && !sp.join.wants(e) {
-			continue
-		}
-		if sp.join != nil {
-			if sp.join.bytes += int64(len(e.Data)); sp.join.bytes > s.hub.o.ReplayBytes {
+		if r := sp.join; r != nil {
+			if !r.wants(e) {
+				continue
+			}
+			if r.bytes += int64(len(e.Data)); r.bytes > s.hub.o.ReplayBytes {
 				return s.answer(buf, sp, HistoryGap), true
 			}
 		}

@@ -59,7 +59,7 @@ func (h *Hub) ping(first int, quiet time.Duration) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	now := h.now()
-	var frame *Frame
+	var frame *ownFrame
 	end := min(first+sweepPiece, len(h.subscribers))
 	for _, s := range h.subscribers[min(first, end):end] {
 		if s.level == Plain || !s.known {
@@ -68,7 +68,7 @@ func (h *Hub) ping(first int, quiet time.Duration) bool {
 		s.mu.Lock()
 		if s.err == nil && len(s.queue) == 0 && now-s.given >= quiet {
 			if frame == nil {
-				frame = &Frame{Kind: Ping, Data: PingFrame(h.cursor, time.Now()), Cursor: h.cursor}
+				frame = &ownFrame{Frame: Frame{Kind: Ping, Data: PingFrame(h.cursor, time.Now()), Cursor: h.cursor}}
 			}
 			s.given = now
 			s.bytes += int64(len(frame.Data))
