@@ -2,9 +2,11 @@ package auth
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -22,7 +24,7 @@ func request(host string, headers ...string) *http.Request {
 	return r
 }
 
-func gate(t *testing.T, o Options) *Gate {
+func gate(t testing.TB, o Options) *Gate {
 	t.Helper()
 	g, err := New(o)
 	if err != nil {
@@ -89,7 +91,7 @@ func TestGate_origin(t *testing.T) {
 			if refusal.Code != rooms.Forbidden || !strings.Contains(refusal.Message, "http.allowed_origins") {
 				t.Errorf("refusal %+v does not name the setting", refusal)
 			}
-			if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), "http.allowed_origins") {
+			if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), "setting=http.allowed_origins code=forbidden") {
 				t.Errorf("want one line that names the setting, got %q", log.String())
 			}
 		})
@@ -134,6 +136,55 @@ func TestGate_Enter(t *testing.T) {
 			t.Errorf("%d inside, want 2", n)
 		}
 	})
+	t.Run("connections of an address", func(t *testing.T) {
+		t.Parallel()
+		g := gate(t, Options{
+			Mode:           None,
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			Limits:         Limits{ConnectionsPerAddress: 2, HandshakesPerSecond: 8},
+		})
+		enter := func(want bool, peer string, lines ...string) (leave func()) {
+			t.Helper()
+			leave, refusal := g.Enter(hop(peer, lines...))
+			if (refusal == nil) != want || (leave == nil) == want {
+				t.Fatalf("%s %q: %+v, want in: %v", peer, lines, refusal, want)
+			}
+			if refusal != nil && (refusal.Code != rooms.RateLimited || !strings.Contains(refusal.Message, "limits.connections_per_address")) {
+				t.Errorf("%+v does not name the setting", refusal)
+			}
+			return leave
+		}
+		enter(true, "[2001:db8::1]:1")
+		leave := enter(true, "[2001:db8::2]:1")
+		for range 100 { // which take no handshake from the others
+			enter(false, "[2001:db8::3]:1")
+		}
+		enter(true, "[2001:db8:0:1::1]:1")
+		enter(true, "10.0.0.1:1", "X-Forwarded-For: 192.0.2.1")
+		enter(true, "10.0.0.1:2", "X-Forwarded-For: 192.0.2.2")
+		enter(true, "10.0.0.1:3", "X-Forwarded-For: 198.51.100.1, 192.0.2.1")
+		enter(false, "10.0.0.2:1", "X-Forwarded-For: 198.51.100.2, 192.0.2.1")
+		enter(true, "@")
+		leave()
+		enter(true, "[2001:db8::4]:1")
+		if n := g.Stats().Refused["limits.connections_per_address"]; n != 101 {
+			t.Errorf("%d refusals counted, want 101", n)
+		}
+	})
+	t.Run("leaves nothing behind", func(t *testing.T) {
+		t.Parallel()
+		g := gate(t, Options{Limits: Limits{ConnectionsPerAddress: 1}})
+		for i := range 1000 {
+			leave, refusal := g.Enter(hop(fmt.Sprintf("192.0.2.%d:%d", i%200, i)))
+			if refusal != nil {
+				t.Fatal(refusal)
+			}
+			leave()
+		}
+		if n := len(g.addresses); n > 0 {
+			t.Errorf("%d addresses are remembered", n)
+		}
+	})
 	t.Run("handshakes", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -172,29 +223,51 @@ func TestGate_Enter(t *testing.T) {
 	})
 }
 
-func TestGate_Topics(t *testing.T) {
+func TestNew_contradictions(t *testing.T) {
 	t.Parallel()
-	g := gate(t, Options{Limits: Limits{Topics: 3}})
-	names := []string{"a", "b", "b", "bad topic", "*", "c", "d", "a"}
-	allowed, denied := g.sift(names, []string{"a", "z"})
-	if want := []string{"a", "b"}; !reflect.DeepEqual(allowed, want) {
-		t.Errorf("allowed %q, want %q: joined ones count once", allowed, want)
+	app := &application{}
+	for want, o := range map[string]Options{
+		"auth.mode":      {Mode: "open"},
+		"auth.authorize": {Mode: None, Authorize: true, Database: app},
+		"auth.anonymous": {Mode: SQL, Anonymous: true, Database: app},
+		"no database":    {Mode: SQL},
+		"auth.cookie":    {Mode: SQL, Database: app, Cookie: "session", Origins: []string{"https://a.example", "*"}},
+		"auth.jwt":       {Mode: JWT},
+	} {
+		if g, err := New(o); err == nil || g != nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("New = %v, %v, want an error that says %q", g, err, want)
+		}
 	}
-	codes := map[string]rooms.Code{}
-	for topic, d := range denied {
-		codes[topic] = d.Code
-	}
-	want := map[string]rooms.Code{
-		"bad topic": rooms.BadTopic, "*": rooms.BadTopic,
-		"c": rooms.TooManyTopics, "d": rooms.TooManyTopics,
-	}
-	if !reflect.DeepEqual(codes, want) {
-		t.Errorf("denied %v, want %v", codes, want)
-	}
+}
 
-	allowed, denied = g.sift([]string{"a", "b"}, []string{"a", "y", "z"})
-	if want := []string{"a"}; !reflect.DeepEqual(allowed, want) || len(denied) != 1 {
-		t.Errorf("allowed %q, denied %v: a full connection may join again what it has", allowed, denied)
+// Nobody is asked who they are, whatever they bring.
+func TestGate_open(t *testing.T) {
+	t.Parallel()
+	for _, o := range []Options{{}, {Mode: None, Cookie: "c", QueryToken: true}} {
+		g := gate(t, o)
+		if token, found := g.Token(request("a.example", "Authorization", "Bearer x", "Cookie", "c=x", "Origin", "http://a.example")); found {
+			t.Errorf("found the token %q", token)
+		}
+		id, refused := g.Authenticate(t.Context(), "x")
+		if !g.Open() || refused != nil || id == nil || id != g.Anonymous() || id.Subject != "" {
+			t.Errorf("%+v: %+v, %+v", o, id, refused)
+		}
+	}
+}
+
+func TestGate_Token(t *testing.T) {
+	t.Parallel()
+	g := gate(t, Options{Mode: SQL, Database: &application{}, Cookie: "session"})
+	if token, found := g.Token(request("a.example", "Cookie", "session=x", "Origin", "http://a.example")); !found || token != "x" {
+		t.Errorf("the page's cookie: %q, %v", token, found)
+	}
+	if _, found := g.Token(request("a.example", "Cookie", "session=x")); found {
+		t.Error("a cookie without an origin counts")
+	}
+	r := request("a.example")
+	r.URL.RawQuery = "token=x"
+	if _, found := g.Token(r); found {
+		t.Error("a token in the URL counts although auth.query_token is off")
 	}
 }
 
@@ -222,4 +295,34 @@ func TestParseWishes(t *testing.T) {
 			t.Errorf("ParseWishes(%q) = %+v, %+v", tt.query, got, refusal)
 		}
 	}
+}
+
+func FuzzWishes(f *testing.F) {
+	for _, seed := range []string{
+		"topics=topic_7,messages&since=AbC-_9", "topics=a%2Cb", "x=1&topics=a&topics=b,a", "topics=caf%C3%A9", "topics=%zz", "topics=,,", "since=&topics", "&&=&", "topics=a;b", "topics=%00%ff",
+	} {
+		f.Add(seed)
+	}
+	g := gate(f, Options{Mode: None, Limits: Limits{Topics: 3}})
+	f.Fuzz(func(t *testing.T, query string) {
+		w, refused := ParseWishes(query)
+		if (len(w.Topics) == 0) != (refused != nil) {
+			t.Fatalf("%q: %+v, %+v", query, w, refused)
+		}
+		if refused != nil {
+			return
+		}
+		v := g.Judge(t.Context(), g.Anonymous(), w.Topics, nil)
+		if len(v.Topics) > 3 {
+			t.Errorf("%q: %d topics", query, len(v.Topics))
+		}
+		for _, topic := range v.Topics {
+			if !rooms.ValidTopic(topic) {
+				t.Errorf("%q: %q is no topic", query, topic)
+			}
+		}
+		if refused := v.Refusal(w.Topics); (refused != nil) != (len(v.Denied) > 0) || refused != nil && len(refused.Message) > 1000 {
+			t.Errorf("%q: %+v, denied %v", query, refused, v.Denied)
+		}
+	})
 }
