@@ -38,15 +38,7 @@ func TestGolden(t *testing.T) {
 			o.Schema = func() string { return "5f0c2f6e1b7a" }
 		})
 		c := w.connect(t, "/ws", library)
-		next := func(name string) {
-			t.Helper()
-			select {
-			case f := <-c.frames:
-				compare(t, name, f.raw)
-			case <-time.After(time.Minute):
-				t.Fatal("no frame in a minute")
-			}
-		}
+		next := func(name string) { t.Helper(); c.compare(name) }
 		since := w.hub.Cursor()
 		next("welcome")
 		c.send(`{"type":"auth","ref":1,"token":"x"}`)
@@ -81,6 +73,52 @@ func TestGolden(t *testing.T) {
 	})
 	w := setup(t)
 	compare(t, "error_bad_topic", w.connect(t, "/ws?topics=a%20b").expect("$error").raw)
+}
+
+// TestGolden_identity does so in one where tokens count.
+func TestGolden_identity(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		app := chat()
+		app.members["topic_7"] = []string{"olena"}
+		w := inMemory(t, guarded(app))
+		c := w.connect(t, "/ws", library)
+		c.send(`{"type":"auth","ref":1,"token":%q}`, w.issue(t, nil))
+		c.compare("authed_expires")
+		c.expect("$welcome")
+		c.join("topic_7")
+		w.revoke(app, "topic_7")
+		c.compare("left_revoked")
+		c.send(`{"type":"join","ref":2,"topics":["topic_7"]}`)
+		c.compare("joined_forbidden")
+		c.send(`{"type":"auth","ref":3,"token":"x"}`)
+		c.compare("error_unauthenticated")
+		<-time.After(59 * time.Minute)
+		for f := range c.frames {
+			if f.Type == "$token_expiring" {
+				compare(t, "token_expiring", f.raw)
+				break
+			}
+		}
+		<-time.After(time.Minute)
+		for f := range c.frames {
+			if f.Type == "$error" {
+				compare(t, "error_token_expired", f.raw)
+			}
+		}
+		c.expectClose(closeUnauthenticated)
+	})
+}
+
+// compare reads the next frame and compares it with a file.
+func (c *client) compare(name string) {
+	c.t.Helper()
+	select {
+	case f := <-c.frames:
+		compare(c.t, name, f.raw)
+	case <-time.After(time.Minute):
+		c.t.Fatal("no frame in a minute")
+	}
 }
 
 func compare(t *testing.T, name, frame string) {

@@ -143,6 +143,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // accept upgrades the connection, or answers the request with why not.
 func (h *Handler) accept(s *session, w http.ResponseWriter, r *http.Request, protocol string) bool {
+	// Who shakes hands and takes no answer holds nobody up; the socket sets its own.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.o.WriteTimeout))
 	hijack := &hijacker{ResponseWriter: w, wrap: func(c net.Conn) *socket { return newSocket(c, h.o, &h.buffers) }}
 	conn, err := websocket.Accept(hijack, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{protocol},

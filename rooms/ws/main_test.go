@@ -1,10 +1,12 @@
 package ws
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -29,8 +31,10 @@ type world struct {
 	handler *Handler
 	dial    func(context.Context) (net.Conn, error)
 
-	mu  sync.Mutex
-	xid uint64 // of the last event
+	mu     sync.Mutex
+	xid    uint64   // of the last event
+	tokens []string // that were issued
+	log    bytes.Buffer
 }
 
 // setting changes what a world is made of.
@@ -62,17 +66,26 @@ func start(t *testing.T, l net.Listener, dial func(context.Context) (net.Conn, e
 	for _, set := range settings {
 		set(&ro, &ao, &o)
 	}
-	gate, err := auth.New(ao)
-	if err != nil {
+	w := &world{dial: dial, xid: 100}
+	log := slog.New(slog.NewTextHandler(writer(w.record), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	ro.Logger, ao.Logger, o.Logger = log, log, log
+	w.hub = rooms.New(ro)
+	ao.Hub = w.hub
+	var err error
+	if w.gate, err = auth.New(ao); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{hub: rooms.New(ro), gate: gate, dial: dial, xid: 100}
 	w.hub.Reset(rooms.Reset{Epoch: "test", Snapshot: snapshot.New(101), Floor: snapshot.New(101)})
 	w.handler = New(w.hub, w.gate, o)
-	server := &http.Server{Handler: w.handler, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{
+		Handler:           w.handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = w.hub.Run(ctx) })
+	running.Go(func() { _ = w.gate.Run(ctx) })
 	running.Go(func() { _ = server.Serve(l) })
 	t.Cleanup(func() {
 		over, stop := context.WithTimeout(context.Background(), 200*time.Millisecond)
@@ -87,8 +100,35 @@ func start(t *testing.T, l net.Listener, dial func(context.Context) (net.Conn, e
 		if n := w.hub.Stats().Subscribers; n != 0 {
 			t.Errorf("%d subscribers were left in the hub", n)
 		}
+		w.keptSecret(t, "the log", w.log.String())
 	})
 	return w
+}
+
+// writer makes a function an io.Writer.
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
+
+// record takes down what is logged.
+func (w *world) record(p []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log.Write(p)
+}
+
+// keptSecret looks for tokens, or parts of them, where none may be.
+func (w *world) keptSecret(t *testing.T, where, text string) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, token := range w.tokens {
+		for part := range strings.SplitSeq(token, ".") {
+			if part != "" && strings.Contains(text, part) {
+				t.Errorf("%s holds a piece of a token: %s", where, text)
+			}
+		}
+	}
 }
 
 // cursor resumes after the event of xid.
@@ -118,6 +158,7 @@ func (w *world) publishSized(pad int, topics ...string) string {
 // it: it reads always, which answers pings too.
 type client struct {
 	t      *testing.T
+	w      *world
 	conn   *websocket.Conn
 	frames chan frame // closed when reading failed
 	err    error      // why; set before the close
@@ -126,11 +167,18 @@ type client struct {
 // connect opens path, asking for the protocols.
 func (w *world) connect(t *testing.T, path string, protocols ...string) *client {
 	t.Helper()
-	conn, _, err := w.try(t, path, nil, protocols...)
+	return w.connectWith(t, nil, path, protocols...)
+}
+
+// connectWith does so with headers.
+func (w *world) connectWith(t *testing.T, header http.Header, path string, protocols ...string) *client {
+	t.Helper()
+	conn, response, err := w.try(t, path, header, protocols...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t: t, conn: conn, frames: make(chan frame, 1<<16)}
+	w.keptSecret(t, "the answer's head", fmt.Sprint(response.Header))
+	c := &client{t: t, w: w, conn: conn, frames: make(chan frame, 1<<16)}
 	var reading sync.WaitGroup
 	reading.Go(c.read)
 	t.Cleanup(func() {
@@ -190,6 +238,8 @@ type frame struct {
 	Ref     json.RawMessage `json:"ref"`
 	Payload struct {
 		Code      any                     `json:"code"` // a string; in $bye a number
+		Expires   *int64                  `json:"expires_in_ms"`
+		In        int64                   `json:"in_ms"`
 		Reconnect bool                    `json:"reconnect"`
 		Retry     int                     `json:"retry_after_ms"`
 		Message   string                  `json:"message"`
@@ -222,6 +272,7 @@ func (c *client) read() {
 			c.err = err
 			return
 		}
+		c.w.keptSecret(c.t, "a frame", string(data))
 		c.frames <- parseFrame(c.t, data)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -43,13 +44,23 @@ func (w *world) raw(t *testing.T) *rawConn {
 // upgrade shakes hands and reads the $welcome.
 func (c *rawConn) upgrade() {
 	c.t.Helper()
-	c.write([]byte(handshake))
+	c.shakeHands("/ws", library, "")
+	if op, data := c.read(); op != 0x81 || !strings.Contains(string(data), "$welcome") {
+		c.t.Fatalf("%#x %s", op, data)
+	}
+}
+
+// shakeHands upgrades at any level, with a token unless it is "".
+func (c *rawConn) shakeHands(path, protocol, token string) {
+	c.t.Helper()
+	if token != "" {
+		protocol += ", bearer." + token
+	}
+	c.write(fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:80\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: %s\r\n\r\n", path, protocol))
 	response, err := http.ReadResponse(c.in, nil)
 	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
 		c.t.Fatal(response, err)
-	}
-	if op, data := c.read(); op != 0x81 || !strings.Contains(string(data), "$welcome") {
-		c.t.Fatalf("%#x %s", op, data)
 	}
 }
 

@@ -97,9 +97,10 @@ func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var reading sync.WaitGroup
 	reading.Go(func() { s.end(s.read(ctx)) })
-	s.end(s.write(ctx))
+	cause := s.write(ctx)
+	s.end(cause)
 	cancel() // a join that waits
-	s.hangUp()
+	s.hangUp(cause)
 	reading.Wait()
 	s.requests.wait()
 	return s.sub.Err()
@@ -122,12 +123,12 @@ func (s *session) end(cause error) {
 // client's close frame, but waits on for as long as the payload of a frame drips.
 const closeWait = 10 * time.Second
 
-// hangUp closes the connection as the cause demands. A stuck socket may hold half
-// a frame: nothing may follow it.
-func (s *session) hangUp() {
+// hangUp closes the connection as the writer's end demands. A stuck socket may
+// hold half a frame, be it of an $error: nothing may follow it.
+func (s *session) hangUp(cause error) {
 	limit := time.AfterFunc(closeWait, func() { _ = s.socket.Close() })
 	defer limit.Stop()
-	if code := closeCode(s.sub.Err()); code != 0 && code != closeStuck {
+	if code := closeCode(cause); code != 0 && code != closeStuck {
 		_ = s.conn.Close(code, "")
 	}
 	_ = s.conn.CloseNow()

@@ -91,17 +91,7 @@ func TestHeartbeat(t *testing.T) {
 // plainUpgrade shakes hands at the plain level.
 func (c *rawConn) plainUpgrade(path string) {
 	c.t.Helper()
-	c.write(fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:80\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path))
-	line, _, err := c.in.ReadLine()
-	if err != nil || string(line) != "HTTP/1.1 101 Switching Protocols" {
-		c.t.Fatalf("%s %v", line, err)
-	}
-	for len(line) > 0 {
-		if line, _, err = c.in.ReadLine(); err != nil {
-			c.t.Fatal(err)
-		}
-	}
+	c.shakeHands(path, plain, "")
 }
 
 // TestStuck: a client that stops reading is closed after the write timeout; the

@@ -28,10 +28,11 @@ describe("the daemon's control frames", () => {
     $welcome: { kind: '$welcome', heartbeatMs: 25_000 },
     $joined: { kind: '$joined', topics: expect.any(Array), denied: expect.any(Map), cursor: expect.any(String) },
     $left: { kind: '$left', topics: ['topic_7'] },
-    $error: { kind: '$error', error: { code: expect.stringMatching(/^bad_/), message: expect.stringMatching(/./) } },
+    $error: { kind: '$error', error: { code: expect.stringMatching(/^[a-z_]+$/), message: expect.stringMatching(/./) } },
     $ping: { kind: '$ping', cursor: 'BHRlc3Rn' },
     $pong: { kind: '$pong' },
     $authed: { kind: '$authed' },
+    $token_expiring: { kind: '$token_expiring' },
     $resync: { kind: '$resync', topics: [expect.any(String)], reason: expect.stringMatching(/./), spreadMs: 3000 },
     $bye: { kind: '$bye', reconnect: true, retryAfterMs: 1400 },
   }
