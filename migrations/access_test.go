@@ -80,7 +80,7 @@ func TestAccess_beside_events(t *testing.T) {
 			d.admin.t.Helper()
 			var b strings.Builder
 			for _, e := range d.log() {
-				kind := d.admin.text("SELECT CASE WHEN subject_column IS NULL THEN 'event' ELSE 'access' END FROM rowcast.watch WHERE id = $1", e.Watch)
+				kind := d.admin.text("SELECT CASE WHEN ended IS NULL THEN '' ELSE 'ended ' END || CASE WHEN subject_column IS NULL THEN 'event' ELSE 'access' END FROM rowcast.watch WHERE id = $1", e.Watch)
 				fmt.Fprintf(&b, "%s %s, ", e.Op, kind)
 			}
 			return strings.TrimSuffix(b.String(), ", ")
