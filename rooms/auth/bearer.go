@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -22,6 +24,10 @@ func (g *Gate) Token(r *http.Request) (token string, found bool) {
 	return carried(r, carriage{cookie: g.o.Cookie, query: g.o.QueryToken})
 }
 
+// nobody has no claims. The digest is that of no claims whatever: a token that
+// says nothing of its bearer still was one, and what it opens is not for everyone.
+var nobody = &Identity{Claims: json.RawMessage("{}"), digest: sha256.Sum256(nil)}
+
 // Anonymous is who brings no token; nil where nobody comes in without one.
 func (g *Gate) Anonymous() *Identity { return g.anonymous }
 
@@ -30,9 +36,9 @@ func (g *Gate) Anonymous() *Identity { return g.anonymous }
 func (g *Gate) Authenticate(ctx context.Context, token string) (*Identity, *Refusal) {
 	switch g.o.Mode {
 	case JWT:
-		id, refused := g.tokens.verify(ctx, token)
+		id, refused, setting := g.tokens.verify(ctx, token)
 		if refused != nil {
-			g.refusals.add("auth.jwt", refused.Code)
+			g.refusals.add(setting, refused.Code)
 		}
 		return id, refused
 	case SQL:

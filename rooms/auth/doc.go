@@ -4,9 +4,11 @@
 //
 // A connection passes it in this order:
 //
-//	request ──Check──▶ ──Enter──▶ ──Topics──▶ rooms
-//	          │          │           │  per topic: bad_topic, too_many_topics
-//	          │          └ limits: unavailable, rate_limited; Leave gives the place back
+//	request ─Check─▶ ─Enter─▶ ─Token, Authenticate─▶ ─Judge─▶ rooms
+//	          │        │        │                      │  per topic: bad_topic, too_many_topics,
+//	          │        │        │                      └  forbidden, unavailable; and a mark
+//	          │        │        └ unauthenticated, token_expired, unavailable
+//	          │        └ limits: unavailable, rate_limited; leave gives the place back
 //	          └ proxy without a chosen mode, foreign origin: forbidden
 //
 // Check looks at the request alone. Until a mode was chosen the daemon is open
@@ -17,15 +19,32 @@
 // match a pattern of http.allowed_origins. The same-origin policy does not cover
 // WebSockets (RFC 6455 section 10.2): this check is all there is.
 //
-// Enter counts: connections, and handshakes per second of this daemon. A
+// Enter counts: connections, those of one address, and handshakes per second. A
 // Refusal from it means "later"; it is told to the client over the accepted
-// connection, because a browser sees nothing of a refused upgrade.
+// connection, because a browser sees nothing of a refused upgrade. Addresses
+// behind trusted proxies are what these say, and nothing that stands before.
 //
-// Topics judges each name of a join by itself: one bad name never costs the
-// others their place.
+// Authenticate verifies a JWT, or asks the application's database for a session.
+// Of sessions nothing is kept: a logout counts at once.
 //
-// Every Refusal names the setting that refused. What Check refuses is one log
-// line, what Enter refuses only counts: a storm must not fill the log. A Gate is
-// safe for use by many goroutines and starts none; a Bucket belongs to one. The
-// package never imports pgx, websocket or the daemon.
+// Judge decides about each name of a join by itself: one bad name never costs
+// the others their place. The token's claim and the application's SQL function
+// must both allow, where there are both. What the function said is remembered
+// for all who say the same of themselves, their tokens' times and ids aside, and
+// who asks what is being asked waits for that answer. A decision is good while
+// the hub knows of no change since the mark taken before it; the join carries
+// the mark of the verdict, and the hub looks once more, under its lock. When
+// there is no answer, the topic is `unavailable`: nothing opens by a failure.
+//
+// The database gets so many questions at once as Options say. Those that wait
+// stand in one line for each asker, and the lines take turns: who asks about
+// endless topics waits for himself, and displaces his own decisions.
+//
+// Every refusal is counted and logged under the setting that refused, at most one
+// line every 10 s of each: a storm must not fill the log. Neither tokens nor
+// claims, nor anything of a request that was not parsed, comes into it.
+//
+// A Gate is safe for use by many goroutines. Those that ask the database, and the
+// one that fetches keys, are Run's, which ends when they have. A Bucket belongs
+// to one goroutine. The package never imports pgx, websocket or the daemon.
 package auth

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -56,11 +57,11 @@ func New(o Options) (*Gate, error) {
 	if o.Mode == JWT {
 		g.tokens, err = newVerifier(o.JWT, g.names, o.Logger)
 	}
-	if err == nil && (g.Open() || o.Anonymous) {
-		g.anonymous, err = newIdentity([]byte("{}"), g.names)
-	}
 	if err != nil {
 		return nil, err
+	}
+	if g.Open() || o.Anonymous {
+		g.anonymous = nobody
 	}
 	return g, nil
 }
@@ -212,13 +213,10 @@ type Stats struct {
 
 // Stats returns the counts of this moment.
 func (g *Gate) Stats() Stats {
-	s := Stats{Refused: g.refusals.counts(), Denied: map[rooms.Code]uint64{}, Questions: g.questions.counts()}
+	s := Stats{Refused: g.refusals.counts(), Questions: g.questions.counts()}
 	s.Decisions, s.Shared = g.decisions.counts()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s.Connections = g.connections
-	for code, n := range g.denied {
-		s.Denied[code] = n
-	}
+	s.Connections, s.Denied = g.connections, maps.Clone(g.denied)
 	return s
 }

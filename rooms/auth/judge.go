@@ -40,10 +40,12 @@ func (g *Gate) Judge(ctx context.Context, id *Identity, names, joined []string) 
 	if !g.Open() {
 		v = g.decide(ctx, id, v)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, d := range v.Denied {
-		g.denied[d.Code]++
+	if len(v.Denied) > 0 {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, d := range v.Denied {
+			g.denied[d.Code]++
+		}
 	}
 	return v
 }

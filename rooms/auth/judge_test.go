@@ -200,6 +200,10 @@ func TestJudge_who_may(t *testing.T) {
 		if v := g.Judge(t.Context(), g.Anonymous(), []string{"a", "b"}, nil); !slices.Equal(v.Topics, []string{"a"}) {
 			t.Errorf("%+v, want a: the function allows it to who has no subject", v)
 		}
+		g.Judge(t.Context(), identity(t, `{"exp":1}`), []string{"a"}, nil)
+		if n := len(app.questions()); n != 3 {
+			t.Errorf("%d questions, want 3: a token that says nothing still is one", n)
+		}
 	})
 	t.Run("mode none", func(t *testing.T) {
 		t.Parallel()

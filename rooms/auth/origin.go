@@ -43,7 +43,7 @@ func (g *Gate) originAllowed(r *http.Request) bool {
 // more than could be one.
 func printable(origin string) string {
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || len(u.Host) > 255 {
+	if err != nil || u.Host == "" || len(u.Scheme)+len(u.Host) > 300 {
 		return "not a URL"
 	}
 	return u.Scheme + "://" + u.Host
