@@ -72,6 +72,8 @@ func (j *jwks) methods() []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 }
 
+func (j *jwks) setting() string { return "auth.jwt.jwks_url" }
+
 // key finds the token's key, or all that fit one which names none.
 func (j *jwks) key(ctx context.Context, t *jwt.Token) (any, error) {
 	j.mu.Lock()

@@ -440,9 +440,9 @@ func TestJWKS_hanging(t *testing.T) {
 	v := running(t, i.URL)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	id, refusal := v.verify(ctx, by(t, "EdDSA", k.ed, "good"))
-	if id != nil || refusal == nil || refusal.Code != rooms.Unavailable {
-		t.Errorf("%+v, %+v", id, refusal)
+	id, refusal, setting := v.verify(ctx, by(t, "EdDSA", k.ed, "good"))
+	if id != nil || refusal == nil || refusal.Code != rooms.Unavailable || setting != "auth.jwt.jwks_url" {
+		t.Errorf("%+v, %+v, %s", id, refusal, setting)
 	}
 
 	v = running(t, i.URL, func(j *jwks) { j.client.Timeout = 50 * time.Millisecond })

@@ -44,14 +44,19 @@ type keys interface {
 	methods() []string
 	key(ctx context.Context, t *jwt.Token) (any, error) // of one of the methods
 	run(ctx context.Context)
+	setting() string
 }
 
 // fixedKey is one that the settings hold. Whatever kid a token names, it is meant.
-type fixedKey struct{ k any }
+type fixedKey struct {
+	k  any
+	of string // the setting
+}
 
 func (f fixedKey) methods() []string                            { return methods(f.k) }
 func (f fixedKey) key(context.Context, *jwt.Token) (any, error) { return f.k, nil }
 func (f fixedKey) run(ctx context.Context)                      { <-ctx.Done() }
+func (f fixedKey) setting() string                              { return f.of }
 
 // verifier verifies JWTs (RFC 7519), as RFC 8725 asks.
 type verifier struct {
@@ -90,13 +95,13 @@ func newKeys(o JWTOptions, log *slog.Logger) (keys, error) {
 		if len(o.Secret) < MinSecret {
 			return nil, fmt.Errorf("auth.jwt.secret: must be at least %d bytes (got %d)", MinSecret, len(o.Secret))
 		}
-		return fixedKey{[]byte(o.Secret)}, nil
+		return fixedKey{[]byte(o.Secret), "auth.jwt.secret"}, nil
 	case o.PublicKey != "":
 		k, err := publicKey(o.PublicKey)
 		if err != nil {
 			return nil, fmt.Errorf("auth.jwt.public_key: %w", err)
 		}
-		return fixedKey{k}, nil
+		return fixedKey{k, "auth.jwt.public_key"}, nil
 	default:
 		k, err := newJWKS(o.JWKSURL, log)
 		if err != nil {
@@ -113,14 +118,15 @@ func (v *verifier) run(ctx context.Context) error {
 	return nil
 }
 
-// verify says whose the token is. It may wait for keys as long as ctx allows.
-// The error of the library, which quotes the token, goes no further.
-func (v *verifier) verify(ctx context.Context, token string) (*Identity, *Refusal) {
+// verify says whose the token is, or why not, and by which setting. It may wait
+// for keys as long as ctx allows. The error of the library, which quotes the
+// token, goes no further.
+func (v *verifier) verify(ctx context.Context, token string) (id *Identity, refused *Refusal, setting string) {
 	id, err := v.identify(ctx, token)
 	var refusal Refusal
 	switch {
 	case err == nil:
-		return id, nil
+		return id, nil, ""
 	case errors.Is(err, errNoKeys):
 		refusal = noKeys
 	case errors.Is(err, jwt.ErrTokenExpired):
@@ -128,7 +134,22 @@ func (v *verifier) verify(ctx context.Context, token string) (*Identity, *Refusa
 	default:
 		refusal = badToken
 	}
-	return nil, &refusal
+	return nil, &refusal, v.setting(err)
+}
+
+// setting is the one that a token does not meet.
+func (v *verifier) setting(err error) string {
+	switch {
+	case errors.Is(err, jwt.ErrTokenUnverifiable), errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return v.keys.setting()
+	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
+		return "auth.jwt.issuer"
+	case errors.Is(err, jwt.ErrTokenInvalidAudience):
+		return "auth.jwt.audience"
+	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return "auth.jwt.leeway"
+	}
+	return "auth.jwt"
 }
 
 func (v *verifier) identify(ctx context.Context, token string) (*Identity, error) {

@@ -118,15 +118,15 @@ func refused(t testing.TB, v *verifier, name, token string, code rooms.Code) {
 		rooms.TokenExpired:    "token is expired",
 		rooms.Unavailable:     "tokens cannot be verified now",
 	}
-	id, refusal := v.verify(t.Context(), token)
+	id, refusal, _ := v.verify(t.Context(), token)
 	if id != nil || refusal == nil || *refusal != (Refusal{Code: code, Message: words[code]}) {
-		t.Errorf("%s: %+v, %+v, want the code %s", name, id, refusal, code)
+		t.Errorf("%s: accepted %t, %+v, want the code %s", name, id != nil, refusal, code)
 	}
 }
 
 func accepted(t testing.TB, v *verifier, name, token string) *Identity {
 	t.Helper()
-	id, refusal := v.verify(t.Context(), token)
+	id, refusal, _ := v.verify(t.Context(), token)
 	if refusal != nil {
 		t.Errorf("%s: refused: %+v", name, refusal)
 		return &Identity{}
@@ -280,29 +280,30 @@ func TestVerify_attacks(t *testing.T) {
 
 	stranger := compact(t, jwt.SigningMethodHS256, []byte("another secret, of 32 bytes or more"), `{"alg":"HS256"}`, said())
 	for name, token := range map[string]string{
-		"empty":                  "",
-		"dots":                   "..",
-		"one part":               head,
-		"two parts":              head + "." + body,
-		"four parts":             good + "." + signature,
-		"five parts, encrypted":  good + "." + body + "." + signature,
-		"signed by a stranger":   stranger,
-		"signed for another":     head + "." + base64url([]byte(said("sub", "olena"))) + "." + signature,
-		"another header":         base64url([]byte(`{"alg":"HS256"}`)) + "." + body + "." + signature,
-		"no signature":           head + "." + body + ".",
-		"half a signature":       head + "." + body + "." + signature[:20],
-		"a bit of the signature": head + "." + body + "." + flip(signature),
-		"more signature":         good + "AAAA",
-		"HS384's with HS256":     head + "." + body + "." + base64url(mac(sha512.New384, testSecret, head+"."+body)),
-		"secret's hash":          head + "." + body + "." + base64url(mac(sha256.New, "", head+"."+body)),
-		"padded":                 good + "=",
-		"line end inside":        good[:len(good)-5] + "\n" + good[len(good)-5:],
-		"line end behind":        good + "\r\n",
-		"space before":           " " + good,
-		"a URL":                  "https://issuer.example/token",
-		"JSON":                   `{"protected":"` + head + `","payload":"` + body + `","signature":"` + signature + `"}`,
-		"control characters":     "\x00\x01\x02.\x03.\x04",
-		"not UTF-8":              "\xff\xfe.\xfd.\xfc",
+		"empty":                                "",
+		"dots":                                 "..",
+		"one part":                             head,
+		"two parts":                            head + "." + body,
+		"four parts":                           good + "." + signature,
+		"five parts, encrypted":                good + "." + body + "." + signature,
+		"signed by a stranger":                 stranger,
+		"signed for another":                   head + "." + base64url([]byte(said("sub", "olena"))) + "." + signature,
+		"another header":                       base64url([]byte(`{"alg":"HS256"}`)) + "." + body + "." + signature,
+		"no signature":                         head + "." + body + ".",
+		"half a signature":                     head + "." + body + "." + signature[:20],
+		"a bit of the signature":               head + "." + body + "." + flip(signature),
+		"signature, with its last bits in use": good[:len(good)-1] + string(good[len(good)-1]+1),
+		"more signature":                       good + "AAAA",
+		"HS384's with HS256":                   head + "." + body + "." + base64url(mac(sha512.New384, testSecret, head+"."+body)),
+		"secret's hash":                        head + "." + body + "." + base64url(mac(sha256.New, "", head+"."+body)),
+		"padded":                               good + "=",
+		"line end inside":                      good[:len(good)-5] + "\n" + good[len(good)-5:],
+		"line end behind":                      good + "\r\n",
+		"space before":                         " " + good,
+		"a URL":                                "https://issuer.example/token",
+		"JSON":                                 `{"protected":"` + head + `","payload":"` + body + `","signature":"` + signature + `"}`,
+		"control characters":                   "\x00\x01\x02.\x03.\x04",
+		"not UTF-8":                            "\xff\xfe.\xfd.\xfc",
 	} {
 		refused(t, v, name, token, rooms.Unauthenticated)
 	}
@@ -322,6 +323,32 @@ func mac(h func() hash.Hash, secret, text string) []byte {
 	m := hmac.New(h, []byte(secret))
 	m.Write([]byte(text))
 	return m.Sum(nil)
+}
+
+// The log says which setting to look at.
+func TestVerify_setting(t *testing.T) {
+	t.Parallel()
+	v := verifierOf(t, JWTOptions{Secret: testSecret})
+	public := verifierOf(t, JWTOptions{PublicKey: pemOf(t, testKeys().ed)})
+	far := time.Now().Unix() + 60
+	for _, tt := range []struct {
+		setting, token string
+		v              *verifier
+	}{
+		{"auth.jwt.secret", hs256(t, said()) + "AAAA", v},
+		{"auth.jwt.secret", compact(t, jwt.SigningMethodEdDSA, testKeys().ed, `{"alg":"EdDSA"}`, said()), v},
+		{"auth.jwt.public_key", hs256(t, said()), public},
+		{"auth.jwt.issuer", hs256(t, said("iss", "other")), v},
+		{"auth.jwt.audience", hs256(t, said("aud", "other")), v},
+		{"auth.jwt.leeway", hs256(t, said("nbf", far)), v},
+		{"auth.jwt.leeway", hs256(t, said("iat", far)), v},
+		{"auth.jwt", hs256(t, said("exp", 1)), v},
+		{"auth.jwt", "no token", v},
+	} {
+		if _, _, setting := tt.v.verify(t.Context(), tt.token); setting != tt.setting {
+			t.Errorf("%.40s…: %s, want %s", tt.token, setting, tt.setting)
+		}
+	}
 }
 
 // The token of 16 KB is read, the one that is a byte longer is not.
@@ -558,7 +585,7 @@ func FuzzToken(f *testing.F) {
 			}
 			token += tail
 		}
-		id, refusal := v.verify(t.Context(), token)
+		id, refusal, _ := v.verify(t.Context(), token)
 		if (id == nil) == (refusal == nil) {
 			t.Fatalf("%+v, %+v", id, refusal)
 		}
