@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -34,6 +35,10 @@ type world struct {
 	url     string
 	client  *http.Client
 	xid     uint64 // of the last event
+
+	mu     sync.Mutex
+	log    strings.Builder
+	tokens []string // that were issued
 }
 
 type setting func(*rooms.Options, *auth.Options, *Options)
@@ -77,17 +82,20 @@ func (w *world) start(settings ...setting) {
 	for _, set := range settings {
 		set(&ro, &ao, &o)
 	}
-	w.xid = 100
-	gate, err := auth.New(ao)
-	if err != nil {
+	log := slog.New(slog.NewTextHandler(writer(w.record), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	ro.Logger, ao.Logger, o.Logger = log, log, log
+	w.xid, w.hub = 100, rooms.New(ro)
+	ao.Hub = w.hub
+	var err error
+	if w.gate, err = auth.New(ao); err != nil {
 		w.t.Fatal(err)
 	}
-	w.hub, w.gate = rooms.New(ro), gate
 	w.hub.Reset(rooms.Reset{Epoch: "test", Snapshot: snapshot.New(101), Floor: snapshot.New(101)})
 	w.handler = New(w.hub, w.gate, o)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = w.hub.Run(ctx) })
+	running.Go(func() { _ = w.gate.Run(ctx) })
 	w.t.Cleanup(func() { cancel(); running.Wait() })
 }
 
@@ -100,6 +108,33 @@ func (w *world) stop() {
 	}
 	if n := w.hub.Stats().Subscribers; n != 0 {
 		w.t.Errorf("%d subscribers were left in the hub", n)
+	}
+	w.keptSecret("the log", w.log.String())
+}
+
+// writer makes a function an io.Writer.
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
+
+// record takes down what is logged.
+func (w *world) record(p []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log.Write(p)
+}
+
+// keptSecret looks for tokens, or parts of them, where none may be.
+func (w *world) keptSecret(where, text string) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, token := range w.tokens {
+		for part := range strings.SplitSeq(token, ".") {
+			if strings.Contains(text, part) {
+				w.t.Errorf("%s holds a piece of a token: %s", where, text)
+			}
+		}
 	}
 }
 
@@ -140,6 +175,7 @@ func (w *world) publish(topics ...string) string {
 // listener is what a client reads.
 type listener struct {
 	t        *testing.T
+	w        *world
 	response *http.Response
 	lines    *bufio.Reader
 }
@@ -159,7 +195,8 @@ func (w *world) get(t *testing.T, path string, headers ...string) *listener {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = response.Body.Close() })
-	return &listener{t, response, bufio.NewReader(response.Body)}
+	w.keptSecret("the answer's head", fmt.Sprint(response.Header))
+	return &listener{t, w, response, bufio.NewReader(response.Body)}
 }
 
 // block reads up to the next blank line.
@@ -167,6 +204,7 @@ func (s *listener) block() (string, error) {
 	var lines []string
 	for {
 		line, err := s.lines.ReadString('\n')
+		s.w.keptSecret("a stream", line)
 		if err != nil {
 			return strings.Join(lines, "\n"), err
 		}
@@ -201,6 +239,7 @@ func (s *listener) expectEnd() {
 
 func (s *listener) body() string {
 	b, _ := io.ReadAll(s.lines)
+	s.w.keptSecret("a body", string(b))
 	return string(b)
 }
 
