@@ -1,6 +1,7 @@
 package migrations_test
 
 import (
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,11 +20,26 @@ func (d *database) daemonRole(t *testing.T, role string, edit func(string) strin
 	if err != nil {
 		t.Fatal(err)
 	}
+	target, err := url.Parse(d.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.User = url.User(d.dba())
 	psql := exec.CommandContext(t.Context(), filepath.Join(servers[0].cluster.Bin(), "psql"),
-		"-X", "-q", "-At", "-d", d.url(), "-v", "role="+role, "-v", `password=it's "secret"`)
+		"-X", "-q", "-At", "-d", target.String(), "-v", "role="+role, "-v", `password=it's "secret"`)
 	psql.Stdin = strings.NewReader(edit(string(script)))
 	out, err := psql.CombinedOutput()
 	return string(out), err
+}
+
+// dba is who owns the database and may make roles, and is no superuser.
+func (d *database) dba() (role string) {
+	d.admin.t.Helper()
+	role = "dba_" + d.name
+	if d.admin.text("SELECT to_regrole($1)::text", role) == "" {
+		d.admin.exec("CREATE ROLE " + role + " LOGIN CREATEROLE IN ROLE rowcast_owner; ALTER DATABASE " + d.name + " OWNER TO " + role)
+	}
+	return role
 }
 
 func asItStands(script string) string { return script }
@@ -92,7 +108,8 @@ func TestDaemonRole(t *testing.T) {
 func TestDaemonRole_asks_the_application_s_functions(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		role, web := "asks_"+d.name, "web_"+d.name // roles are the cluster's
-		d.admin.exec(`CREATE SCHEMA app; CREATE TABLE app.member (who text, topic text); INSERT INTO app.member VALUES ('olena', 'topic_7');
+		dba := d.session(t, d.dba())
+		dba.exec(`CREATE SCHEMA app; CREATE TABLE app.member (who text, topic text); INSERT INTO app.member VALUES ('olena', 'topic_7');
 			CREATE FUNCTION app.session(token text) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER AS $$ SELECT jsonb_build_object('sub', token) $$;
 			CREATE FUNCTION app.may_join(topic text, claims jsonb) RETURNS boolean LANGUAGE sql STABLE AS $$ SELECT EXISTS (SELECT FROM app.member m WHERE m.who = claims->>'sub' AND m.topic = may_join.topic) $$;
 			REVOKE ALL ON ALL FUNCTIONS IN SCHEMA app FROM PUBLIC;
@@ -109,7 +126,7 @@ func TestDaemonRole_asks_the_application_s_functions(t *testing.T) {
 		said, err = d.daemonRole(t, role, func(script string) string {
 			return strings.Replace(withFunctions(script), "GRANT web TO", "GRANT "+web+" TO", 1)
 		})
-		if err != nil || !strings.Contains(said, "call app.session(text), which runs as postgres") {
+		if err != nil || !strings.Contains(said, "call app.session(text), which runs as "+d.dba()) {
 			t.Errorf("%v\n%s", err, said)
 		}
 		if got := daemon.text("SELECT app.session('olena')->>'sub'"); got != "olena" {

@@ -125,10 +125,10 @@ CREATE FUNCTION rowcast.derive_fault(derive jsonb, ops text[], captured name[]) 
      LIMIT 1) END
 $$;
 
--- A table has at most one watch of events and one of access. The name sorts
--- first, since triggers fire by name: an application's own AFTER trigger that
--- updates the row again is to be logged after these. Access sorts before events:
--- who is put out by a change is not told of it.
+-- A table has at most one watch of events and one of access. Their triggers' names
+-- sort first, since triggers fire by name: an application's own AFTER trigger that
+-- updates the row again is to be logged after these. And access sorts before
+-- events: who is put out by a change is not told of it.
 CREATE FUNCTION rowcast.trigger_name(access boolean, op text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT '00_rowcast_' || CASE WHEN access THEN 'access_' ELSE '' END || op
 $$;
