@@ -78,12 +78,13 @@ func (d demo) run(ctx context.Context, out io.Writer, log *slog.Logger) (err err
 	pages.Handle("/", chat.Page())
 	pages.Handle("/api/", api.Handler())
 	daemon, err := bridge.New(bridge.Options{
-		HTTPAddr: d.addr,
-		Page:     pages,
-		Source:   pglisten.Options{URL: url},
-		Gate:     auth.Options{Mode: auth.None},
-		Ready:    func(public, _ net.Addr) { d.announce(out, public, line) },
-		Logger:   log,
+		HTTPAddr:  d.addr,
+		Page:      pages,
+		Source:    pglisten.Options{URL: url},
+		Gate:      auth.Options{Mode: auth.JWT, JWT: auth.JWTOptions{Secret: secret}, Anonymous: true},
+		Functions: pglisten.FunctionsOptions{Authorize: "public.can_join"},
+		Ready:     func(public, _ net.Addr) { d.announce(out, public, line) },
+		Logger:    log,
 	})
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ export default defineConfig({
     emptyOutDir: true,
     modulePreload: false, // one chunk: nothing to preload
     reportCompressedSize: false, // scripts/size.mjs counts
+    rolldownOptions: { treeshake: { propertyReadSideEffects: false, unknownGlobalSideEffects: false } },
   },
   server: {
     proxy: {

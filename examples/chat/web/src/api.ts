@@ -3,15 +3,6 @@ import { createStore } from './lib/store'
 /** How long the server waits before each answer: the lab's "slow API". */
 export const delayMs = createStore(0)
 
-export class ApiError extends Error {
-  readonly status: number
-
-  constructor(status: number, message: string) {
-    super(message)
-    this.status = status
-  }
-}
-
 /** Is told of what the page shows about its own requests. */
 export interface Meter {
   answered(): void
@@ -20,29 +11,23 @@ export interface Meter {
 
 export type Api = ReturnType<typeof createApi>
 
-/** One user's HTTP. The server counts the GETs of each client by name. */
-export function createApi(client: string, meter: Meter) {
+/** One user's HTTP, with the token that the socket has too. The server counts the GETs of each client by name. */
+export function createApi(client: string, token: () => Promise<string | null>, meter: Meter) {
   async function call<T>(
     method: string,
     path: string,
-    options: { body?: unknown; mutationId?: string; signal?: AbortSignal },
+    { body, mutationId, signal }: { body?: unknown; mutationId?: string; signal?: AbortSignal },
   ) {
-    const headers = new Headers({ 'X-Client': client })
+    const headers = new Headers({ 'X-Client': client, Authorization: `Bearer ${await token()}` })
     if (delayMs.get() > 0) headers.set('X-Delay', String(delayMs.get()))
-    if (options.mutationId) headers.set('X-Mutation-Id', options.mutationId)
-    if (options.body !== undefined) headers.set('Content-Type', 'application/json')
-
-    const init: RequestInit = { method, headers }
-    if (options.signal) init.signal = options.signal
-    if (options.body !== undefined) init.body = JSON.stringify(options.body)
+    if (mutationId) headers.set('X-Mutation-Id', mutationId)
+    const init = { method, headers, body: JSON.stringify(body) ?? null, signal: signal ?? null }
     const response = await fetch(`/api${path}`, init).finally(meter.answered)
-    if (options.mutationId) {
-      const commit = commitOf(response)
-      if (commit !== null) meter.committed(options.mutationId, commit)
-    }
+    const commit = commitOf(response)
+    if (mutationId && commit) meter.committed(mutationId, Number(commit))
     if (response.status === 204) return undefined as T
-    const answer: unknown = await response.json()
-    if (!response.ok) throw new ApiError(response.status, errorOf(answer) ?? response.statusText)
+    const answer = await response.json()
+    if (!response.ok) throw new Error(answer.error)
     return answer as T
   }
 
@@ -55,12 +40,4 @@ export function createApi(client: string, meter: Meter) {
 }
 
 /** `Server-Timing: commit;dur=1.83`: from BEGIN to the end of COMMIT. */
-function commitOf(response: Response): number | null {
-  const found = /\bcommit;dur=([\d.]+)/.exec(response.headers.get('Server-Timing') ?? '')
-  return found ? Number(found[1]) : null
-}
-
-function errorOf(answer: unknown): string | null {
-  const { error } = (answer ?? {}) as { error?: unknown }
-  return typeof error === 'string' ? error : null
-}
+const commitOf = (response: Response) => /commit;dur=([\d.]+)/.exec(response.headers.get('Server-Timing') ?? '')?.[1]

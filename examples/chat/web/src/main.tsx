@@ -2,18 +2,17 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { type ReactNode, StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { RowcastProvider } from 'rowcast/react'
+import { FrameLog } from './features/frames/FrameLog'
+import { Histogram } from './features/latency/Histogram'
 import { Pane } from './pane/Pane'
-import { Evidence } from './stage/Evidence'
 import { Stage } from './stage/Stage'
 import { createUser, UserContext } from './user'
 import './styles/base.css'
 
-const users = [createUser('olena', 'Olena'), createUser('maks', 'Maks')]
+const users = [createUser('olena'), createUser('maks')]
 
 function mount(id: string, children: ReactNode) {
-  const element = document.getElementById(id)
-  if (!element) throw new Error(`index.html has no #${id}`)
-  createRoot(element).render(<StrictMode>{children}</StrictMode>)
+  createRoot(document.getElementById(id) as HTMLElement).render(<StrictMode>{children}</StrictMode>)
 }
 
 // Two users, as in two browsers: each with a root, a QueryClient and a socket.
@@ -36,4 +35,10 @@ mount(
     <Stage users={users} />
   </QueryClientProvider>,
 )
-mount('evidence', <Evidence />)
+mount(
+  'evidence',
+  <>
+    <FrameLog />
+    <Histogram />
+  </>,
+)

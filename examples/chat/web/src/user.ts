@@ -9,13 +9,17 @@ import { toastRack } from './features/toasts/toasts'
 import { createNetwork, type Network } from './features/websocket/network'
 import { createStore, type Store } from './lib/store'
 import { type Events, schema } from './rowcast'
+import { createSession } from './session'
 
-export type UserId = 'olena' | 'maks'
+export const USERS = { olena: 'Olena', maks: 'Maks' } as const
+
+export type UserId = keyof typeof USERS
 
 /** One person at one browser: Olena and Maks share nothing of this. */
 export interface User {
   id: UserId
   name: string
+  session: ReturnType<typeof createSession>
   api: Api
   client: Client<Events>
   network: Network
@@ -27,16 +31,18 @@ export interface User {
   rowKeys: Map<string, string>
 }
 
-export function createUser(id: UserId, name: string): User {
+export function createUser(id: UserId): User {
+  const session = createSession(id)
   const network = createNetwork(frame => frames.add({ ...frame, user: id }))
   return {
     id,
-    name,
-    api: createApi(id, {
+    name: USERS[id],
+    session,
+    api: createApi(id, session.token, {
       answered: requests.touch,
       committed: (mutationId, ms) => journey.committed(mutationId, { user: id, ms }),
     }),
-    client: createClient<Events>({ schema, WebSocket: network.WebSocket }),
+    client: createClient<Events>({ schema, token: session.token, url: network.url, WebSocket: network.WebSocket }),
     network,
     // Events say what is stale; nothing else is.
     queryClient: new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, retry: 1 } } }),

@@ -1,5 +1,6 @@
 import type { UseQueryResult } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
+import { Failure } from './Failure'
 
 interface Props<Row> {
   query: UseQueryResult<Row[]>
@@ -11,12 +12,7 @@ interface Props<Row> {
 
 /** The rows of a query, or why there are none. */
 export function Listing<Row extends { id: string }>({ query, label, empty, testId, children }: Props<Row>) {
-  if (query.error)
-    return (
-      <p className="hint" role="alert">
-        {query.error.message}
-      </p>
-    )
+  if (query.error) return <Failure error={query.error} />
   if (query.data?.length === 0) return <p className="hint">{empty}</p>
   return (
     <ul className="listing" aria-label={label} data-testid={testId}>

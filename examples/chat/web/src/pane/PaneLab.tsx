@@ -1,6 +1,6 @@
 import { useSendMessage } from '../features/messages/queries'
 import { useStore } from '../lib/store'
-import { useClock } from '../lib/useClock'
+import { useSecondsLeft } from '../lib/useSecondsLeft'
 import { useUser } from '../user'
 
 const OFFLINE_MS = 10_000
@@ -9,38 +9,31 @@ const OFFLINE_MS = 10_000
 export function PaneLab({ topicId }: { topicId: string }) {
   const { name, network, naive } = useUser()
   const isNaive = useStore(naive)
-  const refusedUntil = useStore(network.refusedUntil)
-  const now = useClock(refusedUntil !== null)
+  const left = useSecondsLeft(useStore(network.refusedUntil))
   const send = useSendMessage(topicId)
-  const left = refusedUntil === null ? 0 : Math.max(0, Math.ceil((refusedUntil - now) / 1000))
   return (
     <section className="pane-lab" aria-label={`What can happen to ${name}`}>
-      <button
-        type="button"
-        data-testid="drop"
-        title="Close the socket: it comes back and resumes"
-        onClick={network.drop}
-      >
+      <button type="button" data-testid="drop" title="It comes back and resumes" onClick={network.drop}>
         Drop my socket
       </button>
       <button
         type="button"
         data-testid="offline"
-        title="Close the socket and refuse new ones for ten seconds. HTTP still works."
-        disabled={refusedUntil !== null}
+        title="No socket for ten seconds. HTTP still works."
+        disabled={left !== null}
         onClick={() => network.offline(OFFLINE_MS)}
       >
-        Offline <span className="seconds">{refusedUntil === null ? 10 : left}</span> s
+        Offline <span className="seconds">{left ?? 10}</span> s
       </button>
       <button
         type="button"
         data-testid="send-too-long"
-        title="501 characters: shown at once, refused with 422, taken back"
+        title="501 characters: refused with 422, and taken back"
         onClick={() => send('too long '.repeat(56).slice(0, 501))}
       >
         Refused message
       </button>
-      <label className="switch" title="One invalidateQueries per event, as one would write it without a scheduler">
+      <label className="switch" title="One invalidateQueries per event, without a scheduler">
         <input
           type="checkbox"
           role="switch"

@@ -22,13 +22,13 @@ export function Tabs({ open, onOpen }: { open: TabId; onOpen(tab: TabId): void }
           key={id}
           type="button"
           data-testid={`tab-${id}`}
-          data-stale={stale.has(id)}
+          data-stale={stale.includes(id)}
           aria-current={id === open ? 'page' : undefined}
-          title={stale.has(id) ? 'Stale: an event said so. Refetched when it is opened.' : undefined}
+          title={stale.includes(id) ? 'Stale: refetched when it is opened' : undefined}
           onClick={() => onOpen(id)}
         >
           {label}
-          {stale.has(id) && (
+          {stale.includes(id) && (
             <span className="dot">
               <span className="hidden">, stale</span>
             </span>

@@ -12,7 +12,7 @@ export function Stage({ users }: { users: readonly User[] }) {
       <JourneyStrip />
       <Terminal />
       <Requests users={users} />
-      <Lab clients={users.map(u => u.id)} />
+      <Lab />
     </>
   )
 }

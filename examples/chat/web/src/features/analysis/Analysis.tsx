@@ -1,4 +1,5 @@
 import { Listing } from '../../components/Listing'
+import { RowButton } from '../../components/RowButton'
 import { useRuns, useStartRun } from './queries'
 import { RunDetail } from './RunDetail'
 
@@ -15,18 +16,11 @@ export function Analysis({ topicId, open, onOpen }: Props) {
     <>
       <Listing query={runs} label="Runs" empty="No runs." testId="runs">
         {run => (
-          <button
-            type="button"
-            className="row-button"
-            data-testid={`run-${run.id}`}
-            aria-expanded={run.id === open}
-            onClick={() => onOpen(run.id === open ? null : run.id)}
-          >
-            <span className="row-title">Run {run.id}</span>
+          <RowButton id={run.id} testId="run" title={`Run ${run.id}`} open={open} onOpen={onOpen}>
             <span className="tag" data-status={run.status} data-testid={`run-${run.id}-status`}>
               {run.status}
             </span>
-          </button>
+          </RowButton>
         )}
       </Listing>
       {open && <RunDetail key={open} id={open} />}

@@ -1,21 +1,11 @@
-import { useQuery } from '@tanstack/react-query'
+import { useGet } from '../../lib/useGet'
 import { useSend } from '../../lib/useSend'
 import type { AnalysisRun } from '../../rowcast'
-import { useUser } from '../../user'
 import { keys } from '../websocket/queryKeys'
 
-export function useRuns() {
-  const { api } = useUser()
-  return useQuery({ queryKey: keys.runs, queryFn: ({ signal }) => api.get<AnalysisRun[]>('/analysis/runs', signal) })
-}
+export const useRuns = () => useGet<AnalysisRun[]>(keys.runs, '/analysis/runs')
 
-export function useRun(id: string) {
-  const { api } = useUser()
-  return useQuery({
-    queryKey: keys.run(id),
-    queryFn: ({ signal }) => api.get<AnalysisRun>(`/analysis/runs/${id}`, signal),
-  })
-}
+export const useRun = (id: string) => useGet<AnalysisRun>(keys.run(id), `/analysis/runs/${id}`)
 
 export const useStartRun = (topicId: string) =>
   useSend<void>((api, _, mutationId) => api.post('/analysis/runs', { topic_id: topicId }, mutationId))

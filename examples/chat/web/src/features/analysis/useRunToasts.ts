@@ -8,26 +8,16 @@ export function useRunToasts(onOpen: (runId: string) => void) {
   useWebSocket<Events>({
     topics: ['analysis'],
     onEvent: (event, { own }) => {
-      if (own) return
+      if (own || !('run_id' in event.payload)) return
+      const { run_id: id } = event.payload
+      const run = () => onOpen(id)
       switch (event.type) {
-        case 'analysis_started': {
-          const id = event.payload.run_id
-          return toasts.add({
-            kind: 'plain',
-            text: `Analysis ${id} started`,
-            action: { label: 'Watch', run: () => onOpen(id) },
-          })
-        }
-        case 'analysis_completed': {
-          const id = event.payload.run_id
-          return toasts.add({
-            kind: 'done',
-            text: `Analysis ${id} completed`,
-            action: { label: 'Open', run: () => onOpen(id) },
-          })
-        }
+        case 'analysis_started':
+          return toasts.add({ kind: 'plain', text: `Analysis ${id} started`, action: { label: 'Watch', run } })
+        case 'analysis_completed':
+          return toasts.add({ kind: 'done', text: `Analysis ${id} completed`, action: { label: 'Open', run } })
         case 'analysis_failed':
-          return toasts.add({ kind: 'failed', text: `Analysis ${event.payload.run_id} failed: ${event.payload.error}` })
+          return toasts.add({ kind: 'failed', text: `Analysis ${id} failed: ${event.payload.error}` })
       }
     },
   })

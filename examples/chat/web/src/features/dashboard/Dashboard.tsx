@@ -1,5 +1,5 @@
-import { useQuery } from '@tanstack/react-query'
-import { useUser } from '../../user'
+import { Failure } from '../../components/Failure'
+import { useGet } from '../../lib/useGet'
 import { keys } from '../websocket/queryKeys'
 
 interface Counts {
@@ -19,17 +19,8 @@ const LABELS: [keyof Counts, string][] = [
 ]
 
 export function Dashboard() {
-  const { api } = useUser()
-  const { data, error } = useQuery({
-    queryKey: keys.dashboard,
-    queryFn: ({ signal }) => api.get<Counts>('/dashboard', signal),
-  })
-  if (error)
-    return (
-      <p className="hint" role="alert">
-        {error.message}
-      </p>
-    )
+  const { data, error } = useGet<Counts>(keys.dashboard, '/dashboard')
+  if (error) return <Failure error={error} />
   return (
     <dl className="dashboard" data-testid="dashboard">
       {LABELS.map(([count, label]) => (

@@ -1,10 +1,12 @@
-import { memo, useState, useSyncExternalStore } from 'react'
+import { memo, useState } from 'react'
 import { clockMs } from '../../lib/format'
+import { useStore } from '../../lib/store'
+import { USERS } from '../../user'
 import { frames, type LoggedFrame } from './frames'
 import './frames.css'
 
 export function FrameLog() {
-  const log = useSyncExternalStore(frames.subscribe, frames.get)
+  const log = useStore(frames.log)
   return (
     <section className="card log" aria-labelledby="log-title">
       <header className="card-head">
@@ -35,13 +37,13 @@ const FrameRow = memo(function FrameRow({ frame: { at, user, sent, data } }: { f
         <summary>
           <time>{clockMs(at)}</time>
           <span className="who" data-user={user}>
-            {user === 'olena' ? 'Olena' : 'Maks'} <span aria-hidden="true">{sent ? '→' : '←'}</span>
+            {USERS[user]} <span aria-hidden="true">{sent ? '→' : '←'}</span>
             <span className="hidden">{sent ? 'sent' : 'received'}</span>
           </span>
           <b>{type}</b>
           <span className="frame-text">{text}</span>
         </summary>
-        {open && <pre>{pretty(data)}</pre>}
+        {open && <pre>{JSON.stringify(JSON.parse(data), null, 2)}</pre>}
       </details>
     </li>
   )
@@ -52,12 +54,4 @@ function read(data: string): { type: string; text: string } {
   const type = /"type":"([^"]*)"/.exec(data)?.[1] ?? '?'
   const payload = data.indexOf('"payload":')
   return { type, text: payload < 0 ? data : data.slice(payload + 10, -1) }
-}
-
-function pretty(data: string): string {
-  try {
-    return JSON.stringify(JSON.parse(data), null, 2)
-  } catch {
-    return data
-  }
 }

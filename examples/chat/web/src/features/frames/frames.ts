@@ -1,3 +1,4 @@
+import { createStore } from '../../lib/store'
 import { throttle } from '../../lib/throttle'
 import type { UserId } from '../../user'
 import type { Frame } from '../websocket/network'
@@ -10,32 +11,24 @@ export interface LoggedFrame extends Frame {
 const KEEP = 200
 
 let last = 0
-let kept: readonly LoggedFrame[] = []
 let incoming: LoggedFrame[] = []
-const listeners = new Set<() => void>()
+const log = createStore<readonly LoggedFrame[]>([])
 
 // A burst must not be slowed down by its own log.
 const show = throttle(() => {
-  kept = [...kept, ...incoming].slice(-KEEP)
+  log.set([...log.get(), ...incoming].slice(-KEEP))
   incoming = []
-  for (const listener of listeners) listener()
 }, 300)
 
 /** The last frames of both users' sockets, as they crossed the wire. */
 export const frames = {
+  log,
   add(frame: Frame & { user: UserId }) {
-    incoming.push({ ...frame, n: ++last })
-    if (incoming.length > 2 * KEEP) incoming = incoming.slice(-KEEP)
+    incoming = [...incoming.slice(1 - KEEP), { ...frame, n: ++last }]
     show()
   },
   clear() {
-    kept = []
     incoming = []
-    show()
-  },
-  get: () => kept,
-  subscribe(listener: () => void) {
-    listeners.add(listener)
-    return () => void listeners.delete(listener)
+    log.set([])
   },
 }

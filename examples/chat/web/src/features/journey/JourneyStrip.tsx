@@ -1,15 +1,12 @@
 import type { CSSProperties } from 'react'
 import { ms } from '../../lib/format'
 import { useStore } from '../../lib/store'
-import type { UserId } from '../../user'
+import { USERS, type UserId } from '../../user'
 import { HOPS } from './hops'
 import { type Journey, journey } from './journey'
 import './journey.css'
 
-const USERS: [UserId, string][] = [
-  ['olena', 'Olena'],
-  ['maks', 'Maks'],
-]
+const IDS = Object.keys(USERS) as UserId[]
 
 /** What happens between the panes, hop by hop. */
 export function JourneyStrip() {
@@ -30,8 +27,8 @@ export function JourneyStrip() {
         <small>from the database to the {shown || !now ? 'other page' : 'last socket'}</small>
       </h2>
       <div className="journey-users" aria-hidden="true">
-        {USERS.map(([id, name]) => (
-          <span key={id}>{name}</span>
+        {IDS.map(id => (
+          <span key={id}>{USERS[id]}</span>
         ))}
       </div>
       <ol key={now?.id} className="hops">
@@ -41,11 +38,11 @@ export function JourneyStrip() {
             className="hop"
             title={hop.title}
             data-testid={`hop-${hop.id}`}
-            data-lit={now !== null && hop.reached(readings)}
+            data-lit={now !== null && (hop.reached?.(readings) ?? true)}
             style={{ '--i': i } as CSSProperties}
           >
             <span className="hop-name">{hop.label(now)}</span>
-            {USERS.map(([id]) => (
+            {IDS.map(id => (
               <span
                 key={id}
                 className={`figure ${hop.id}`}

@@ -1,13 +1,9 @@
-import { useQuery } from '@tanstack/react-query'
+import { useGet } from '../../lib/useGet'
 import { useSend } from '../../lib/useSend'
 import type { Knowledge } from '../../rowcast'
-import { useUser } from '../../user'
 import { keys } from '../websocket/queryKeys'
 
-export function useAtoms() {
-  const { api } = useUser()
-  return useQuery({ queryKey: keys.atoms, queryFn: ({ signal }) => api.get<Knowledge[]>('/knowledge/atoms', signal) })
-}
+export const useAtoms = () => useGet<Knowledge[]>(keys.atoms, '/knowledge/atoms')
 
 export const useCreateAtom = (topicId: string) =>
   useSend((api, title: string, mutationId) =>

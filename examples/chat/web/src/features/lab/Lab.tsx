@@ -7,12 +7,12 @@ const DELAYS = [0, 150, 1500]
 const BURST = { topic_id: '7', count: 500, per_second: 500, author: 'burst' }
 
 /** What puts both pages under strain. */
-export function Lab({ clients }: { clients: readonly string[] }) {
+export function Lab() {
   const delay = useStore(delayMs)
   const [refused, setRefused] = useState<string | null>(null)
 
   async function burst() {
-    await requests.reset(clients) // what follows is this burst's
+    await requests.reset() // what follows is this burst's
     const response = await fetch('/api/burst', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useRef, useState } from 'react'
+import { useState } from 'react'
 
 const STATEMENTS: [string, string][] = [
   [
@@ -15,11 +15,8 @@ const STATEMENTS: [string, string][] = [
     'write fifty in one transaction',
     "INSERT INTO messages (topic_id, content) SELECT 7, 'message ' || n FROM generate_series(1, 50) n",
   ],
-  [
-    'approve a proposal, or reject it',
-    "UPDATE proposals SET status = CASE status WHEN 'approved' THEN 'rejected' ELSE 'approved' END WHERE id = 1",
-  ],
-  ['let analyses fail', "UPDATE analysis_runs SET status = 'failed', error = 'out of memory' WHERE status = 'running'"],
+  ['let Maks into Salaries', "INSERT INTO memberships VALUES (8, 'maks')"],
+  ['send Maks out of it', "DELETE FROM memberships WHERE member = 'maks'"],
   [
     'send an event that is no row',
     "SELECT rowcast.emit('cake_served', jsonb_build_object('floor', 3), array['topic_7'])",
@@ -40,13 +37,11 @@ export function Terminal() {
   })
   const [chosen, setChosen] = useState(0)
   const [copied, setCopied] = useState(false)
-  const code = useRef<HTMLElement>(null)
   const statements: [string, string][] = [['write a message', data?.insert ?? ''], ...STATEMENTS]
   const line = data?.psql.replace(data.insert, () => statements[chosen]?.[1] ?? '') ?? ''
 
   async function copy() {
-    if (code.current) getSelection()?.selectAllChildren(code.current)
-    if (!navigator.clipboard) return // a page that is neither https nor loopback has none; the line is selected
+    if (!navigator.clipboard) return // a page that is neither https nor loopback has none
     await navigator.clipboard.writeText(line)
     setCopied(true)
     setTimeout(setCopied, 1500, false)
@@ -72,9 +67,7 @@ export function Terminal() {
           {copied ? 'Copied' : 'Copy'}
         </button>
       </header>
-      <code ref={code} data-testid="psql-line">
-        {line}
-      </code>
+      <code data-testid="psql-line">{line}</code>
     </section>
   )
 }

@@ -1,5 +1,6 @@
 import { createStore } from '../../lib/store'
 import { throttle } from '../../lib/throttle'
+import { USERS } from '../../user'
 
 /** The GETs that the server has counted, by client. */
 const counts = createStore<Readonly<Record<string, number>>>({})
@@ -13,8 +14,8 @@ export const requests = {
   counts,
   /** Somebody has asked for something: look again, soon. */
   touch: throttle(() => void read().catch(() => undefined), 250),
-  async reset(clients: readonly string[]) {
-    await Promise.all(clients.map(name => fetch(`/api/requests/${name}`, { method: 'DELETE' })))
+  async reset() {
+    await Promise.all(Object.keys(USERS).map(id => fetch(`/api/requests/${id}`, { method: 'DELETE' })))
     await read()
   },
 }

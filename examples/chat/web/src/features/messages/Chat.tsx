@@ -1,3 +1,6 @@
+import type { Denial } from 'rowcast'
+import { Closed } from '../members/Closed'
+import { Members } from '../members/Members'
 import { useTopics } from '../topics/queries'
 import { TopicList } from '../topics/TopicList'
 import { Composer } from './Composer'
@@ -7,19 +10,28 @@ import './messages.css'
 interface Props {
   topicId: string
   unread: ReadonlySet<string>
+  denied: Readonly<Record<string, Denial>>
   onOpen(topicId: string): void
 }
 
-export function Chat({ topicId, unread, onOpen }: Props) {
+export function Chat({ topicId, unread, denied, onOpen }: Props) {
   const { data: topics } = useTopics()
-  const title = topics?.find(t => t.id === topicId)?.title ?? `topic ${topicId}`
+  const topic = topics?.find(t => t.id === topicId)
+  const title = topic?.title ?? `topic ${topicId}`
+  // The daemon says it first, when somebody is removed; the API, when nobody has asked the daemon yet.
+  const code = denied[`topic_${topicId}`]?.code ?? (topic?.allowed === false && 'forbidden')
   return (
     <div className="chat">
       <TopicList open={topicId} unread={unread} onOpen={onOpen} />
-      <div className="conversation">
-        <MessageList key={topicId} topicId={topicId} />
-        <Composer key={`composer-${topicId}`} topicId={topicId} title={title} />
-      </div>
+      {code ? (
+        <Closed topicId={topicId} title={title} code={code} />
+      ) : (
+        <div className="conversation">
+          {topic?.private && <Members topicId={topicId} />}
+          <MessageList key={topicId} topicId={topicId} />
+          <Composer key={`composer-${topicId}`} topicId={topicId} title={title} />
+        </div>
+      )}
     </div>
   )
 }

@@ -1,3 +1,4 @@
+import { Failure } from '../../components/Failure'
 import { useUser } from '../../user'
 import { MessageRow } from './MessageRow'
 import { useMessages } from './queries'
@@ -29,11 +30,7 @@ export function MessageList({ topicId }: { topicId: string }) {
         </div>
       )}
       {page?.total === 0 && <p className="hint">Nothing here yet.</p>}
-      {error && (
-        <p className="hint" role="alert">
-          {error.message}
-        </p>
-      )}
+      {error && <Failure error={error} />}
     </div>
   )
 }

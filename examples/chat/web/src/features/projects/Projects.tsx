@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import { AddForm } from '../../components/AddForm'
 import { Listing } from '../../components/Listing'
+import { RowButton } from '../../components/RowButton'
 import { ProjectDetail } from './ProjectDetail'
 import { useCreateProject, useProjects } from './queries'
 
@@ -13,16 +14,9 @@ export function Projects() {
     <>
       <Listing query={projects} label="Projects" empty="No projects." testId="projects">
         {project => (
-          <button
-            type="button"
-            className="row-button"
-            data-testid={`project-${project.id}`}
-            aria-expanded={project.id === open}
-            onClick={() => setOpen(project.id === open ? null : project.id)}
-          >
-            <span className="row-title">{project.name}</span>
+          <RowButton id={project.id} testId="project" title={project.name} open={open} onOpen={setOpen}>
             {project.archived && <span className="tag">archived</span>}
-          </button>
+          </RowButton>
         )}
       </Listing>
       {open && there && <ProjectDetail key={open} id={open} />}

@@ -1,18 +1,11 @@
-import { useQuery } from '@tanstack/react-query'
+import { useGet } from '../../lib/useGet'
 import { useSend } from '../../lib/useSend'
 import type { Project } from '../../rowcast'
-import { useUser } from '../../user'
 import { keys } from '../websocket/queryKeys'
 
-export function useProjects() {
-  const { api } = useUser()
-  return useQuery({ queryKey: keys.projects, queryFn: ({ signal }) => api.get<Project[]>('/projects', signal) })
-}
+export const useProjects = () => useGet<Project[]>(keys.projects, '/projects')
 
-export function useProject(id: string) {
-  const { api } = useUser()
-  return useQuery({ queryKey: keys.project(id), queryFn: ({ signal }) => api.get<Project>(`/projects/${id}`, signal) })
-}
+export const useProject = (id: string) => useGet<Project>(keys.project(id), `/projects/${id}`)
 
 export const useCreateProject = () =>
   useSend((api, name: string, mutationId) => api.post('/projects', { name }, mutationId))

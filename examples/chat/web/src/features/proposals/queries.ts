@@ -1,13 +1,9 @@
-import { useQuery } from '@tanstack/react-query'
+import { useGet } from '../../lib/useGet'
 import { useSend } from '../../lib/useSend'
 import type { Proposal } from '../../rowcast'
-import { useUser } from '../../user'
 import { keys } from '../websocket/queryKeys'
 
-export function useProposals() {
-  const { api } = useUser()
-  return useQuery({ queryKey: keys.proposals, queryFn: ({ signal }) => api.get<Proposal[]>('/proposals', signal) })
-}
+export const useProposals = () => useGet<Proposal[]>(keys.proposals, '/proposals')
 
 export const useCreateProposal = (topicId: string) =>
   useSend((api, title: string, mutationId) => api.post('/proposals', { topic_id: topicId, title }, mutationId))

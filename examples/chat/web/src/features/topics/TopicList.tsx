@@ -1,3 +1,4 @@
+import { Lock } from '../../components/Lock'
 import { useUser } from '../../user'
 import { useTopics } from './queries'
 
@@ -13,7 +14,7 @@ export function TopicList({ open, unread, onOpen }: Props) {
   return (
     <nav className="topics" aria-label={`${name}’s topics`} data-testid="topics">
       <ul>
-        {topics.map(({ id, title }) => (
+        {topics.map(({ id, title, private: isPrivate }) => (
           <li key={id}>
             <button
               type="button"
@@ -23,6 +24,7 @@ export function TopicList({ open, unread, onOpen }: Props) {
               onClick={() => onOpen(id)}
             >
               {title}
+              {isPrivate && <Lock />}
               {unread.has(id) && (
                 <span className="dot" data-testid={`unread-${id}`}>
                   <span className="hidden">, unread</span>

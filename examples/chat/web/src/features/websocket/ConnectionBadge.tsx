@@ -1,5 +1,5 @@
 import type { ConnectionState } from 'rowcast'
-import { useClock } from '../../lib/useClock'
+import { useSecondsLeft } from '../../lib/useSecondsLeft'
 
 interface Props {
   state: ConnectionState
@@ -9,8 +9,7 @@ interface Props {
 
 /** The state in a word, and how long until the next attempt. */
 export function ConnectionBadge({ state, nextRetryAt, onRetry }: Props) {
-  const now = useClock(nextRetryAt !== null)
-  const seconds = nextRetryAt === null ? null : Math.max(0, Math.ceil((nextRetryAt - now) / 1000))
+  const seconds = useSecondsLeft(nextRetryAt)
   return (
     <span className="badge" data-testid="badge" data-state={state}>
       <span role="status" data-testid="connection-state">

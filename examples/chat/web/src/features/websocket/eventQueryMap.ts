@@ -4,6 +4,7 @@ import { keys } from './queryKeys'
 
 const proposals = many(keys.proposals, keys.dashboard)
 const runs = many(keys.runs, keys.dashboard) // the beginning of each run's key, too
+const members = (e: { payload: { topic_id: string } }) => many(keys.topics, keys.members(e.payload.topic_id))
 const atoms = many(keys.atoms, keys.dashboard)
 
 /**
@@ -33,6 +34,9 @@ export const EVENT_QUERY_MAP: InvalidateRules<Events> = {
   knowledge_created: atoms,
   knowledge_updated: e => (e.payload.changed ? keys.atoms : null),
   knowledge_deleted: atoms,
+
+  membership_created: members,
+  membership_deleted: members,
 }
 
 /** Where the events of all that come from. */

@@ -1,4 +1,4 @@
-import type { WebSocketConstructor, WebSocketLike } from 'rowcast'
+import type { WebSocketConstructor } from 'rowcast'
 import { now } from '../../lib/now'
 import { createStore, type Store } from '../../lib/store'
 
@@ -10,8 +10,9 @@ export interface Frame {
 
 /** One user's line to the daemon. The lab can cut it, and refuse new calls. */
 export interface Network {
-  /** For createClient: sockets of this line. */
+  /** For createClient: sockets of this line, and where they call. */
   WebSocket: WebSocketConstructor
+  url(): string
   /** When calls are answered again, ms since the epoch; null when they are. */
   refusedUntil: Store<number | null>
   /** Arrival of the frame that is being handled. */
@@ -43,7 +44,8 @@ export function createNetwork(tap: (frame: Frame) => void): Network {
     }
 
     override send(data: Parameters<WebSocket['send']>[0]) {
-      if (typeof data === 'string') tap({ at: now(), sent: true, data })
+      // What is on the screen may be in a picture.
+      if (typeof data === 'string') tap({ at: now(), sent: true, data: data.replace(/("token":")[^"]+/, '$1…') })
       super.send(data)
     }
   }
@@ -52,13 +54,12 @@ export function createNetwork(tap: (frame: Frame) => void): Network {
     for (const socket of open) socket.close(4000, 'dropped by the page')
   }
 
-  const dial = new Proxy<WebSocketConstructor>(Line, {
-    construct: (_, [url, protocols]: ConstructorParameters<WebSocketConstructor>) =>
-      refusedUntil.get() === null ? new Line(url, protocols) : new DeadLine(),
-  })
-
   return {
-    WebSocket: dial,
+    WebSocket: Line,
+    url() {
+      if (refusedUntil.get() !== null) throw new Error('no network')
+      return '/ws'
+    },
     refusedUntil,
     lastArrival: () => lastArrival,
     openedAt: () => openedAt,
@@ -70,20 +71,4 @@ export function createNetwork(tap: (frame: Frame) => void): Network {
       drop()
     },
   }
-}
-
-/** A call that nobody answers: what a socket does without a network, at once. */
-class DeadLine implements WebSocketLike {
-  readonly readyState = WebSocket.CLOSED
-  onopen: WebSocketLike['onopen'] = null
-  onmessage: WebSocketLike['onmessage'] = null
-  onerror: WebSocketLike['onerror'] = null
-  onclose: WebSocketLike['onclose'] = null
-
-  constructor() {
-    setTimeout(() => this.onclose?.({ code: 1006, reason: '' }))
-  }
-
-  send() {}
-  close() {}
 }

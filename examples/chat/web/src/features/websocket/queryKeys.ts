@@ -2,6 +2,7 @@
 export const keys = {
   topics: ['topics'],
   messages: (topicId: string) => ['messages', 'topic', topicId],
+  members: (topicId: string) => ['members', topicId],
   projects: ['projects'],
   project: (id: string) => ['project', id],
   proposals: ['proposals'],

@@ -4,15 +4,14 @@ import { useStore } from '../../../lib/store'
 import type { Events } from '../../../rowcast'
 import { useUser } from '../../../user'
 import { heldByWrites } from '../../messages/queries'
-import { EVENT_QUERY_MAP, LISTS } from '../eventQueryMap'
+import { EVENT_QUERY_MAP } from '../eventQueryMap'
 import { invalidateNaively } from '../naive'
 import { useWebSocket } from './useWebSocket'
 
 /** Keeps one user's queries right, in one of two ways. */
-export function useServerEvents(topicId: string) {
+export function useServerEvents(topics: string[]) {
   const naive = useStore(useUser().naive)
   const queryClient = useQueryClient()
-  const topics = [...LISTS, `topic_${topicId}`]
 
   const connection = useQueryInvalidation<Events>({
     topics,

@@ -1,8 +1,9 @@
 import { useEffect, useState } from 'react'
 
-/** The time, four times a second while somebody needs it. */
-export function useClock(running: boolean): number {
+/** How many seconds until then, counted down; null when there is no then. */
+export function useSecondsLeft(at: number | null): number | null {
   const [now, setNow] = useState(Date.now)
+  const running = at !== null
   useEffect(() => {
     if (!running) return
     const tick = () => setNow(Date.now())
@@ -10,5 +11,5 @@ export function useClock(running: boolean): number {
     const timer = setInterval(tick, 250)
     return () => clearInterval(timer)
   }, [running])
-  return now
+  return running ? Math.max(0, Math.ceil((at - now) / 1000)) : null
 }
