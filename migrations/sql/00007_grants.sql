@@ -10,6 +10,8 @@ CREATE FUNCTION rowcast.grant_daemon(role regrole) RETURNS void LANGUAGE plpgsql
 BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA rowcast TO %s', role);
   EXECUTE format('GRANT SELECT ON rowcast.log, rowcast.watch, rowcast.watches, rowcast.mark, rowcast.epoch, rowcast.schema_version TO %s', role);
+  -- A reader that knows the turn reads from its slot only, by name.
+  EXECUTE format('GRANT SELECT ON rowcast.log_0, rowcast.log_1, rowcast.log_2, rowcast.log_3, rowcast.log_4, rowcast.log_5, rowcast.log_6, rowcast.log_7 TO %s', role);
   EXECUTE format('GRANT SELECT, UPDATE ON SEQUENCE rowcast.doorbell TO %s', role);
   EXECUTE format('GRANT SELECT ON SEQUENCE rowcast.log_id_seq TO %s', role);
   EXECUTE format('GRANT EXECUTE ON FUNCTION rowcast.rotate(pg_snapshot), rowcast.new_epoch(text), rowcast.current_identity(),'
