@@ -122,7 +122,6 @@ func (s *Subscriber) evict(topics []string) {
 	for _, t := range left {
 		m := s.topics[t]
 		s.hub.exit(m)
-		m.to = s.hub.history.seq
 		delete(s.topics, t)
 		ended = append(ended, m)
 	}
@@ -131,7 +130,7 @@ func (s *Subscriber) evict(topics []string) {
 
 // judgeAnew ends a subscriber whose topics are judged. The hub's lock is held.
 func (s *Subscriber) judgeAnew() {
-	if !s.guarded || s.detached {
+	if !s.guarded {
 		return
 	}
 	var bye []byte

@@ -130,7 +130,7 @@ func TestAccess(t *testing.T) {
 			judged, open := f.guest(Library, "ann", "a"), f.member("a")
 			f.publish(1, "a")
 			f.hub.Reset(Reset{Epoch: "e2", Snapshot: snapshot.New(1), Floor: snapshot.New(1), Restart: true})
-			f.want(judged, "joined(a) $bye")
+			f.want(judged, "joined(a) resync(a source_gap) $bye")
 			f.want(open, "resync(a source_gap)")
 			if !f.hub.Changed("ann", "a", mark) {
 				t.Error("a decision outlived the epoch")
@@ -190,10 +190,13 @@ func TestAccess(t *testing.T) {
 			f.access(Revoked, "ann", "c")
 			f.want(s, "joined(a,b,c) left(b revoked)")
 			s.Close(ErrClosed)
-			s.Identify("ann")
-			if n := len(f.hub.subjects); n != 0 {
-				t.Errorf("%d subjects without a connection", n)
+			for _, subject := range []string{"bob", "ann"} {
+				if n := len(f.hub.subjects); n != 0 {
+					t.Errorf("%d subjects without a connection", n)
+				}
+				s.Identify(subject)
 			}
+			s.Close(ErrClosed)
 		},
 		"who_signs_in_answers_for_the_new_subject": func(_ *testing.T, f *fixture) {
 			s := f.guest(Library, "")

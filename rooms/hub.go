@@ -152,9 +152,11 @@ func (h *Hub) reset(r Reset) (items, told int) {
 	e := h.history.add(Item{Topics: []string{"*"}, Reason: SourceGap}, h.cursor, now)
 	for _, s := range h.subscribers {
 		s.restart(e.seq)
-		s.judgeAnew()
 	}
 	h.deliver(e)
+	for _, s := range h.subscribers {
+		s.judgeAnew() // told first: the answer to a join may bring it the new epoch's cursor
+	}
 	return len(h.history.entries), len(h.subscribers)
 }
 

@@ -144,8 +144,8 @@ func (s *Subscriber) enqueue(f Frame, ended ...*membership) {
 	s.append(element{frame: &ownFrame{f, len(ended)}})
 }
 
-// memberships are those that what waits may be for: the present ones, and the
-// evicted ones until their $left is sent. Both locks are held.
+// memberships are those that what is sent next may be for: the present ones, and
+// the evicted ones, whose $left is still behind it. Both locks are held.
 func (s *Subscriber) memberships(yield func(*membership) bool) {
 	for _, m := range s.topics {
 		if !yield(m) {

@@ -93,14 +93,12 @@ func (s *Subscriber) trails(sp *span) merge {
 	trails := merge{h.resyncs.from(sp.next)}
 	if sp.join == nil {
 		for m := range s.memberships {
-			if sp.next <= m.to {
-				trails = append(trails, h.topics[m.topic].from(max(sp.next, m.from)))
-			}
+			trails = append(trails, h.topics[m.topic].from(max(sp.next, m.from)))
 		}
 		return trails
 	}
 	for _, t := range sp.join.topics {
-		evicted := func(m *membership) bool { return m.topic == t && sp.to <= m.to }
+		evicted := func(m *membership) bool { return m.topic == t }
 		if s.topics[t] != nil || slices.ContainsFunc(s.past, evicted) {
 			trails = append(trails, h.topics[t].from(sp.next))
 		}
@@ -121,7 +119,7 @@ func (s *Subscriber) appendEntry(buf []Frame, e *entry, r *replay) []Frame {
 		if r != nil {
 			mine = slices.Contains(r.topics, m.topic)
 		}
-		if mine && e.seq <= m.to && Covers(e.Topics, m.topic) {
+		if mine && Covers(e.Topics, m.topic) {
 			topics = append(topics, m.topic)
 		}
 	}
@@ -159,7 +157,7 @@ func (s *Subscriber) passedOver(buf []Frame, sp *span) []Frame {
 	}
 	var topics []string
 	for m := range s.memberships {
-		if m.from <= to && sp.next <= m.to {
+		if m.from <= to {
 			topics = append(topics, m.topic)
 		}
 	}

@@ -1,14 +1,11 @@
 package rooms
 
-import "math"
-
 // membership is a subscriber's place in a room. Guarded by the hub's lock.
 type membership struct {
 	sub   *Subscriber
 	topic string
 	index int    // in its room's slice
 	from  uint64 // the first item it is for: what came before it was replayed, or not asked for
-	to    uint64 // the last one; MaxUint64 until an eviction
 }
 
 // room is the members of one topic. A map entry and a slice that the last one
@@ -25,7 +22,7 @@ func (h *Hub) enter(s *Subscriber, topic string) {
 		r = &room{}
 		h.rooms[topic] = r
 	}
-	m := &membership{sub: s, topic: topic, index: len(r.members), from: h.history.seq + 1, to: math.MaxUint64}
+	m := &membership{sub: s, topic: topic, index: len(r.members), from: h.history.seq + 1}
 	r.members = append(r.members, m)
 	s.topics[topic] = m
 	h.memberships++

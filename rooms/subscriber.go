@@ -65,7 +65,7 @@ type Subscriber struct {
 	mu    sync.Mutex // taken after the hub's lock, never before it
 	queue []element
 	bytes int64         // of the events and control frames in the queue
-	past  []*membership // evicted: what waits may still be theirs, until $left is sent
+	past  []*membership // evicted: what waits before their $left is still theirs
 	last  uint64        // the newest item offered: one in several rooms comes once
 	given time.Duration // when it was last given a cursor
 	err   error         // set: nothing is queued any more
