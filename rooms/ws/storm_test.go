@@ -1,10 +1,12 @@
 package ws
 
 import (
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/coder/websocket"
 
@@ -106,6 +108,68 @@ func TestUnknown(t *testing.T) {
 		}
 		reading.Wait()
 	})
+}
+
+// TestSignIn_flood: nobody makes the daemon ask as often as they like.
+func TestSignIn_flood(t *testing.T) {
+	t.Parallel()
+	sessions := func(app *application) setting {
+		app.takes, app.sessions = time.Second, map[string]string{"s3cr3t": `{"sub":"olena"}`}
+		return func(r *rooms.Options, a *auth.Options, o *Options) {
+			guarded(app)(r, a, o)
+			a.Mode, a.JWT, a.Limits.JoinsPerSecond = auth.SQL, auth.JWTOptions{}, 3
+		}
+	}
+	t.Run("with bad tokens", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			app := chat()
+			c := inMemory(t, sessions(app)).connect(t, "/ws", library)
+			for range 3 {
+				c.send(`{"type":"auth","token":"x"}`)
+			}
+			c.expectRefused(rooms.Unauthenticated, closeUnauthenticated)
+			app.change(func(a *application) {
+				if a.asked != 1 {
+					t.Errorf("the application was asked %d times", a.asked)
+				}
+			})
+		})
+	})
+	t.Run("with a good one", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			c := inMemory(t, sessions(chat())).connect(t, "/ws", library)
+			for range 4 {
+				c.send(`{"type":"auth","token":"s3cr3t"}`)
+			}
+			if f := c.expect("$error"); f.Payload.Code != "rate_limited" {
+				t.Fatal(f.raw)
+			}
+			c.expect("$authed")
+		})
+	})
+}
+
+// TestSession_forgotten: a session that ended is not kept until its token would
+// have run out.
+func TestSession_forgotten(t *testing.T) {
+	t.Parallel()
+	w := setup(t, guarded(chat()))
+	c := w.signedIn(t, nil)
+	var session weak.Pointer[session]
+	w.handler.mu.Lock()
+	for s := range w.handler.sessions {
+		session = weak.Make(s)
+	}
+	w.handler.mu.Unlock()
+	_ = c.conn.CloseNow()
+	w.handler.running.Wait()
+	for begin := time.Now(); session.Value() != nil; runtime.GC() {
+		if time.Since(begin) > 10*time.Second {
+			t.Fatal("something holds the session")
+		}
+	}
 }
 
 // TestFlood: frames that come too fast, at both levels.
