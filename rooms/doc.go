@@ -38,6 +38,26 @@
 // dropped; then everything that C does not see is still there. Otherwise the
 // client is told to refetch: silence is never an answer.
 //
+// # Access
+//
+// Who may join what is decided elsewhere, and takes its time. A change of access
+// comes in a batch like an event, and has its place between the events:
+//
+//	Mark ── decision, by whatever means ── Join{Mark}     good: nothing changed
+//	Mark ── decision ──── change ───────── Join{Mark}     unavailable: ask again
+//	Mark ── decision ── Join{Mark} ── change ──▶ $left {revoked}, and no event
+//	                                              published behind it
+//
+// The hub notes each change in a ledger, under the lock that joins take too, and
+// a Join whose decision is older than a change of that subject and topic is
+// denied. The same question, Changed, tells who keeps decisions which of them are
+// void. The ledger forgets: what it no longer knows is taken for changed.
+//
+// An eviction is a membership's end at an exact item. What was published before
+// is still sent, from the queue or from the history, then $left, which nothing
+// drops; who joins again starts as anyone does. A subscriber whose level has no
+// $left ends, and so does one (Guarded) of whom it is not known what changed.
+//
 // # Locks and goroutines
 //
 // The hub's lock guards rooms, memberships and the history; a subscriber's own

@@ -61,8 +61,12 @@ func newLedger() ledger {
 // add takes note of a change in the topics.
 func (l *ledger) add(a *Access, topics []string, now time.Duration) {
 	l.seq++
+	w := whose{subject: a.Subject}
+	if a.Everyone {
+		w = whose{everyone: true}
+	}
 	for _, t := range topics {
-		c := l.of(right{whose{a.Everyone, a.Subject}, t})
+		c := l.of(right{w, t})
 		c.seq, c.at = l.seq, now
 		if a.Effect == Revoked {
 			c.revoked = later(c.revoked, a.At)

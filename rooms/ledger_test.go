@@ -40,6 +40,13 @@ func TestLedger(t *testing.T) {
 				}
 			}
 		},
+		"everyone_is_so_under_any_name": func(t *testing.T, f *fixture) {
+			mark := f.hub.Mark()
+			f.hub.ledger.add(&Access{Subject: "ann", Everyone: true, Effect: Revoked}, []string{"a"}, 0)
+			if !f.hub.Changed("bob", "a", mark) || !f.hub.RevokedSince("", "a", time.Time{}) {
+				t.Error("not everyone's")
+			}
+		},
 		"no_mark_is_never_good": func(t *testing.T, f *fixture) {
 			if !f.hub.Changed("ann", "a", 0) || f.hub.Mark() == 0 {
 				t.Error("0 is a mark")
