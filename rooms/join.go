@@ -28,9 +28,10 @@ type JoinRequest struct {
 //
 // It waits only for a cursor from an instance that is ahead, and no longer than
 // Options.JoinWait after the client asked; then the topics are denied as
-// unavailable, and at the other levels, which have no $joined, nothing is joined
-// and ErrUnavailable returned. Joins of one subscriber are answered one after the
-// other. The error is otherwise that of ctx, or Err of a closed subscriber.
+// unavailable, as are those whose access changed after Mark. At the other levels,
+// which have no $joined, nothing is joined then and ErrUnavailable returned. Joins
+// of one subscriber are answered one after the other. The error is otherwise that
+// of ctx, or Err of a closed subscriber.
 func (s *Subscriber) Join(ctx context.Context, r JoinRequest) error {
 	if r.Asked.IsZero() {
 		r.Asked = time.Now()
