@@ -72,6 +72,11 @@ func TestWatchCommands(t *testing.T) {
 	contains(t, must(t, "watch", "messages", "--topic-column=topic_id", "--entity=note", at), "messages")
 	contains(t, must(t, "watches", at), "TABLE", "messages", "note_*", "topic_{topic_id}", "insert,update,delete")
 	contains(t, must(t, "watch", "messages", "--columns=", "--dry-run", at), "columns => ARRAY[]")
+	query(t, conn, `SELECT rowcast.watch_access('messages', 'secret', '{"topic_{topic_id}"}', columns => '{}')`)
+	if list := must(t, "watches", at); !regexp.MustCompile(`(?m)^messages +note_\* +- +insert,.*\nmessages +- +secret +insert,update,delete +topic_\{topic_id\} `).MatchString(list) {
+		t.Errorf("both kinds of watch\n%s", list)
+	}
+	query(t, conn, `SELECT rowcast.unwatch_access('messages')`)
 	must(t, "unwatch", "messages", at)
 	if list := must(t, "watches", at); strings.Contains(list, "messages") {
 		t.Errorf("after unwatch\n%s", list)

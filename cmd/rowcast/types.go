@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
@@ -65,13 +66,13 @@ again when a watched table was altered. With --check it only compares, for CI.`,
 	return cmd
 }
 
-// loadModel describes the live watches, of which there must be some.
+// loadModel describes the live watches. Some of them must be of events.
 func loadModel(ctx context.Context, conn *pgx.Conn) (*typegen.Model, error) {
 	watches, err := pglisten.LoadWatches(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	if len(watches) == 0 {
+	if !slices.ContainsFunc(watches, func(w *pglisten.Watch) bool { return w.SubjectColumn == "" }) {
 		return nil, errors.New("no table is watched, so there are no events: run rowcast watch TABLE first")
 	}
 	return typegen.New(watches), nil

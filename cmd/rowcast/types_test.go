@@ -58,6 +58,9 @@ SELECT rowcast.watch('messages', 'topic_id')`)
 	silent("--out", file)
 	silent("--out", file, "--check")
 
+	query(t, conn, `CREATE TABLE members (user_id text, topic_id int8); SELECT rowcast.watch_access('members', 'user_id', '{"topic_{topic_id}"}')`)
+	silent("--out", file, "--check")
+
 	schema := filepath.Join(t.TempDir(), "schema.json")
 	silent("--lang", "jsonschema", "--out", schema)
 	silent("--lang", "jsonschema", "--out", schema, "--check")

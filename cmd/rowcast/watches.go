@@ -16,7 +16,9 @@ func newWatches() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watches",
 		Short: "List the captured tables",
-		Args:  cobra.NoArgs,
+		Long: `watches lists the captured tables. One with a SUBJECT makes no events: by it
+rowcast.watch_access() learns who may be in the topics.`,
+		Args: cobra.NoArgs,
 	}
 	database := databaseURL(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -25,9 +27,13 @@ func newWatches() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows := [][]string{{"TABLE", "EVENTS", "OPERATIONS", "TOPICS", "STATE"}}
+			rows := [][]string{{"TABLE", "EVENTS", "SUBJECT", "OPERATIONS", "TOPICS", "STATE"}}
 			for _, w := range list {
-				rows = append(rows, []string{w.Source, w.Entity + "_*", strings.Join(w.Ops, ","), strings.Join(w.Topics, ","), w.State})
+				events, subject := w.Entity+"_*", "-"
+				if w.SubjectColumn != nil {
+					events, subject = "-", *w.SubjectColumn
+				}
+				rows = append(rows, []string{w.Source, events, subject, strings.Join(w.Ops, ","), strings.Join(w.Topics, ","), w.State})
 			}
 			return writeTable(cmd.OutOrStdout(), rows)
 		})

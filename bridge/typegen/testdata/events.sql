@@ -16,6 +16,10 @@ SELECT rowcast.watch('archive.mails', 'topic_id', topics => array['all'], entity
 CREATE TABLE memberships (user_id int, project text, role text NOT NULL, PRIMARY KEY (project, user_id));
 SELECT rowcast.watch('memberships', topics => array['user_{user_id}', 'all'], include_old => true, unchanged => true, max_bytes => 2000);
 
+-- Who may be where is no event.
+CREATE TABLE seats (holder text, project text);
+SELECT rowcast.watch_access('seats', 'holder', array['project_{project}']), rowcast.watch_access('memberships', 'user_id', array['project_{project}']);
+
 -- No key, and a topic column that may be NULL.
 CREATE TABLE notes (room text, body text);
 SELECT rowcast.watch('notes', 'room', topics => array['note_{room}', 'all'], max_bytes => 2000);
