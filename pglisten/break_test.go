@@ -22,7 +22,7 @@ func TestSource_broken_batch(t *testing.T) {
 	t.Parallel()
 	t.Logf("-seed=%d", *seed)
 	url := pgtest.Database(t)
-	wire := newWire(t, url)
+	wire := newWire(t, pgtest.Daemon(t, url))
 	s, sink := run(t, Options{Config: wire.config})
 	state(t, s, "asleep")
 

@@ -215,7 +215,7 @@ func TestDoorbell_relays(t *testing.T) {
 // write something meanwhile.
 func lightSleeper(t *testing.T, url string) (*Source, *record) {
 	t.Helper()
-	s, sink := unattended(Options{URL: url, PollInterval: noBackstop}), newRecord()
+	s, sink := unattended(Options{URL: pgtest.Daemon(t, url), PollInterval: noBackstop}), newRecord()
 	s.tempo.quiet = 100
 	start(t, s, sink)
 	state(t, s, "asleep")

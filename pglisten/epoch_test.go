@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"rowcast/internal/pgtemp"
 	"rowcast/internal/pgtemp/pgtest"
 )
@@ -87,7 +89,7 @@ func refuseStandby(t *testing.T, c *pgtemp.Cluster) {
 		t.Errorf("standby alone: %v", err)
 	}
 	// Of several hosts the primary is taken.
-	u, err := url.Parse(c.URL("postgres"))
+	u, err := url.Parse(pgtest.Daemon(t, c.URL("postgres")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +98,11 @@ func refuseStandby(t *testing.T, c *pgtemp.Cluster) {
 		t.Fatal(err)
 	}
 	u.Host = other.Host + "," + u.Host
-	_, sink := run(t, Options{URL: u.String()})
+	config, err := pgx.ParseConfig(u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sink := run(t, Options{Config: config})
 	execute(t, pgtest.Connect(t, c.URL("postgres")), insertMessage)
 	sink.until(t, "a change", func() bool { return len(sink.changes()) == 1 })
 }
@@ -105,7 +111,7 @@ func refuseStandby(t *testing.T, c *pgtemp.Cluster) {
 func filled(t *testing.T) (url, epoch string) {
 	t.Helper()
 	url = pgtest.Database(t)
-	s, sink := New(Options{URL: url}), newRecord()
+	s, sink := New(Options{URL: pgtest.Daemon(t, url)}), newRecord()
 	stop := start(t, s, sink)
 	sink.until(t, "first Reset", func() bool { return len(sink.resets) == 1 })
 	conn := pgtest.Connect(t, url)
@@ -207,11 +213,11 @@ func TestSource_abandoned(t *testing.T) {
 	execute(t, tx, insertMessage) // not logged
 
 	killed := newRecord()
-	stop := start(t, New(Options{URL: address}), killed) // dies before that transaction ends
+	stop := start(t, New(Options{URL: pgtest.Daemon(t, address)}), killed) // dies before that transaction ends
 	eventually(t, "the new epoch", func() bool { return ask[string](t, conn, "SELECT epoch FROM rowcast.epoch") != epoch })
 	stop()
 	sink := newRecord()
-	start(t, New(Options{URL: address}), sink)
+	start(t, New(Options{URL: pgtest.Daemon(t, address)}), sink)
 	if sink.within(300*time.Millisecond, func() bool { return len(sink.resets) > 0 }) {
 		t.Error("began while a transaction was open that logs nothing")
 	}
@@ -232,7 +238,7 @@ func TestSource_abandoned_and_broken(t *testing.T) {
 	execute(t, conn, insertMessage) // not logged
 	execute(t, conn, "SELECT pg_advisory_lock(hashtext('rowcast'), 1)")
 	sink := newRecord()
-	stop := start(t, New(Options{URL: address}), sink)
+	stop := start(t, New(Options{URL: pgtest.Daemon(t, address)}), sink)
 	eventually(t, "the source to wait for the lock", func() bool {
 		return ask[bool](t, conn, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))")
 	})
@@ -260,7 +266,7 @@ func TestSource_follows_to_another_epoch(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Database(t)
 	conn := pgtest.Connect(t, address)
-	s, sink := New(Options{URL: address, PollInterval: noBackstop}), newRecord()
+	s, sink := New(Options{URL: pgtest.Daemon(t, address), PollInterval: noBackstop}), newRecord()
 	s.tempo.inspect = 50 * time.Millisecond
 	start(t, s, sink)
 	sink.until(t, "first Reset", func() bool { return len(sink.resets) == 1 })

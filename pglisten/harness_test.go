@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rowcast/internal/pgtemp/pgtest"
 )
 
 const patient10s = 10 * time.Second
@@ -107,6 +109,9 @@ func run(t testing.TB, o Options) (*Source, *record) {
 
 func runInto(t testing.TB, o Options, sink Sink) *Source {
 	t.Helper()
+	if o.URL != "" {
+		o.URL = pgtest.Daemon(t, o.URL)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}

@@ -135,7 +135,7 @@ func TestSource_gap(t *testing.T) {
 	t.Parallel()
 	url, epoch := filled(t)
 	conn := pgtest.Connect(t, url)
-	s, sink := New(Options{URL: url}), newRecord()
+	s, sink := New(Options{URL: pgtest.Daemon(t, url)}), newRecord()
 	start(t, s, sink)
 	sink.until(t, "first Reset", func() bool { return len(sink.resets) == 1 })
 

@@ -21,16 +21,16 @@ func TestSource_recognises_a_pooler(t *testing.T) {
 	url := pgtest.Database(t)
 	conn := pgtest.Connect(t, url)
 
-	err := refused(t, New(Options{Config: pooled(t, url, true)}))
+	err := refused(t, New(Options{Config: pooled(t, pgtest.Daemon(t, url), true)}))
 	if !errors.Is(err, ErrPooler) {
 		t.Errorf("transaction pooler: %v", err)
 	}
 	// One that keeps a session together does no harm.
-	_, sink := run(t, Options{Config: pooled(t, url, false)})
+	_, sink := run(t, Options{Config: pooled(t, pgtest.Daemon(t, url), false)})
 	execute(t, conn, insertMessage)
 	sink.until(t, "a change", func() bool { return len(sink.changes()) == 1 })
 	// Polling needs no notification.
-	s, polled := run(t, Options{Config: pooled(t, url, true), Mode: Poll})
+	s, polled := run(t, Options{Config: pooled(t, pgtest.Daemon(t, url), true), Mode: Poll})
 	execute(t, conn, insertMessage)
 	polled.until(t, "a change", func() bool { return len(polled.changes()) == 1 })
 	if bell := ask[int64](t, conn, "SELECT last_value FROM rowcast.doorbell"); bell >= 0 {

@@ -59,14 +59,14 @@ func TestSource_fails_fast(t *testing.T) {
 	conn := pgtest.Connect(t, url)
 	tx := begin(t, conn)
 	execute(t, tx, "LOCK TABLE rowcast.epoch")
-	stuck := New(Options{URL: url})
+	stuck := New(Options{URL: pgtest.Daemon(t, url)})
 	stuck.tempo.standstill = 200 * time.Millisecond
 	if err := refused(t, stuck); !errors.Is(err, errStandstill) {
 		t.Errorf("a server that does not answer: %v", err)
 	}
 	commit(t, tx)
 	execute(t, conn, "DROP SCHEMA rowcast CASCADE")
-	err := refused(t, New(Options{URL: url}))
+	err := refused(t, New(Options{URL: pgtest.Daemon(t, url)}))
 	if !errors.Is(err, ErrSchema) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("no schema: %v", err)
 	}
@@ -76,7 +76,7 @@ func TestSource_fails_fast(t *testing.T) {
 func TestSource_looks_after_the_watches(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	s, sink := New(Options{URL: url}), newRecord()
+	s, sink := New(Options{URL: pgtest.Daemon(t, url)}), newRecord()
 	s.tempo.inspect = 50 * time.Millisecond
 	start(t, s, sink)
 	state(t, s, "asleep")
@@ -111,10 +111,10 @@ func TestSource_ends_with_the_sinks_error(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	broken := errors.New("broken")
-	if err := New(Options{URL: url}).Run(t.Context(), &failing{record: newRecord(), reset: broken}); !errors.Is(err, broken) {
+	if err := New(Options{URL: pgtest.Daemon(t, url)}).Run(t.Context(), &failing{record: newRecord(), reset: broken}); !errors.Is(err, broken) {
 		t.Errorf("Reset: %v", err)
 	}
-	s, sink := New(Options{URL: url}), &failing{record: newRecord(), take: broken}
+	s, sink := New(Options{URL: pgtest.Daemon(t, url)}), &failing{record: newRecord(), take: broken}
 	done := make(chan error)
 	go func() { done <- s.Run(t.Context(), sink) }()
 	sink.until(t, "first Reset", func() bool { return len(sink.resets) == 1 })
@@ -147,7 +147,7 @@ func (s *slow) Take(ctx context.Context, b Batch) error {
 func TestSource_finishes_the_batch_in_hand(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	s, sink := New(Options{URL: url}), &slow{newRecord(), make(chan struct{})}
+	s, sink := New(Options{URL: pgtest.Daemon(t, url)}), &slow{newRecord(), make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- s.Run(ctx, sink) }()

@@ -105,7 +105,7 @@ func listen(t *testing.T, database string, topics ...string) <-chan []byte {
 	t.Helper()
 	address := make(chan net.Addr, 1)
 	d, err := bridge.New(bridge.Options{
-		HTTPAddr: "127.0.0.1:0", Source: pglisten.Options{URL: database}, EventBytes: eventBytes,
+		HTTPAddr: "127.0.0.1:0", Source: pglisten.Options{URL: pgtest.Daemon(t, database)}, EventBytes: eventBytes,
 		Ready: func(public, _ net.Addr) { address <- public },
 	})
 	if err != nil {

@@ -209,11 +209,12 @@ type daemon struct {
 	http, admin string // addresses
 }
 
-// serve starts a daemon on the database and waits until it is ready.
+// serve starts a daemon on the database, as the role that deploy/daemon-role.sql
+// makes, and waits until it is ready.
 func serve(t *testing.T, url string, args ...string) *daemon {
 	t.Helper()
 	d := &daemon{process: start(t, append([]string{
-		"DATABASE_URL=" + url, "serve", "--http.addr=127.0.0.1:0", "--admin.addr=127.0.0.1:0",
+		"DATABASE_URL=" + pgtest.Daemon(t, url), "serve", "--http.addr=127.0.0.1:0", "--admin.addr=127.0.0.1:0",
 		"--log.format=json", "--shutdown.spread=10ms",
 	}, args...)...)}
 	var ready struct{ HTTP, Admin string }

@@ -7,7 +7,8 @@
 // The first test that asks for a database starts one fast cluster for the whole
 // test binary and calls prepare once, on a database that becomes the template.
 // Each Database is a clone of it, dropped when its test ends. A test that stops
-// or kills its server takes a Cluster of its own.
+// or kills its server takes a Cluster of its own. The URLs of both are a
+// superuser's; what a daemon may do is tried with those of Daemon.
 //
 // Environment:
 //

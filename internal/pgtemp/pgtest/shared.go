@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +51,7 @@ type provider struct {
 	base     string // URL of the server
 	admin    *pgx.Conn
 	template string
+	daemon   string // the role that daemons log in as; "" where the template has no schema rowcast
 	clones   int
 }
 
@@ -109,7 +111,40 @@ func (p *provider) start(ctx context.Context) error {
 	if err := p.prepare(ctx, p.url(template)); err != nil {
 		return fmt.Errorf("prepare the template database: %w", err)
 	}
+	return p.startDaemonRole(ctx)
+}
+
+// startDaemonRole makes the role of Daemon, once: its rights in the template are
+// its rights in every clone.
+func (p *provider) startDaemonRole(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, p.url(p.template))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // nothing is lost with it
+	var installed bool
+	if err := conn.QueryRow(ctx, "SELECT to_regnamespace('rowcast') IS NOT NULL").Scan(&installed); err != nil || !installed {
+		return err
+	}
+	role := strings.Replace(p.template, "test", "daemon", 1)
+	if err := makeDaemon(ctx, p.url(p.template), role); err != nil {
+		return err
+	}
+	p.daemon = role
 	return nil
+}
+
+// daemonOf returns the role of daemons in a database that clone made.
+func (p *provider) daemonOf(database string) (role string, clone bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u, err := url.Parse(database)
+	if err != nil || p.template == "" {
+		return "", false
+	}
+	number, found := strings.CutPrefix(u.Path, "/"+p.template+"_")
+	_, err = strconv.Atoi(number)
+	return p.daemon, found && err == nil
 }
 
 // close gives back all that start took.
@@ -122,6 +157,10 @@ func (p *provider) close() error {
 	if p.template != "" && p.cluster == nil {
 		_, err := p.admin.Exec(ctx, fmt.Sprintf("DROP DATABASE %s WITH (FORCE)", p.template))
 		errs = append(errs, err)
+		if p.daemon != "" {
+			_, err := p.admin.Exec(ctx, "DROP ROLE "+p.daemon)
+			errs = append(errs, err)
+		}
 	}
 	if p.admin != nil {
 		errs = append(errs, p.admin.Close(ctx))
