@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -144,6 +145,9 @@ func New(o Options) (*Daemon, error) {
 func (d *Daemon) newGate() (err error) {
 	o, f := d.o.Gate, d.o.Functions
 	o.Addr, o.Hub, o.Database = d.o.HTTPAddr, d.hub, nil
+	if strings.HasPrefix(o.Addr, unixPrefix) {
+		o.Addr = "localhost" // which is as near
+	}
 	if f.Authenticate != "" || f.Authorize != "" {
 		f.URL, f.Config = d.o.Source.URL, d.o.Source.Config
 		if d.functions, err = pglisten.NewFunctions(f); err != nil {

@@ -38,14 +38,15 @@ type running struct {
 	log         *buffer
 }
 
-// launch starts a daemon on the database; the end of the test stops it.
+// launch starts a daemon on the database, as the role that deploy/daemon-role.sql
+// makes; the end of the test stops it.
 func launch(t *testing.T, url string, edit ...func(*Options)) *running {
 	t.Helper()
 	r := &running{done: make(chan error, 1), log: &buffer{}}
 	ready := make(chan struct{})
 	o := Options{
 		HTTPAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0",
-		Source: pglisten.Options{URL: url},
+		Source: pglisten.Options{URL: pgtest.Daemon(t, url)},
 		WS:     ws.Options{Spread: time.Millisecond},
 		SSE:    sse.Options{Spread: time.Millisecond},
 		Logger: slog.New(slog.NewTextHandler(r.log, nil)),
@@ -428,7 +429,7 @@ func TestStartInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	d, err := New(Options{HTTPAddr: "127.0.0.1:0", Source: pglisten.Options{URL: pgtest.Database(t)}})
+	d, err := New(Options{HTTPAddr: "127.0.0.1:0", Source: pglisten.Options{URL: pgtest.Daemon(t, pgtest.Database(t))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +441,8 @@ func TestStartInterrupted(t *testing.T) {
 func TestAdmin(t *testing.T) {
 	t.Parallel()
 	url, conn := application(t)
-	d := launch(t, url)
+	d := launch(t, url, func(o *Options) { o.Gate.Limits.Connections = 17 })
+	dial(t, d.http, "topics=no%20name").ended()
 	c := dial(t, d.http, "topics=messages")
 	exec(t, conn, `INSERT INTO messages (topic_id) VALUES (7)`)
 	c.want("message_created")
@@ -458,6 +460,8 @@ func TestAdmin(t *testing.T) {
 	_, body := get(t, "http://"+d.admin+"/metrics")
 	for _, want := range []string{
 		"rowcast_events_total 1", "rowcast_deliveries_total 2", "rowcast_connections 1", "rowcast_ws_sessions 1", "go_goroutines",
+		`rowcast_refused_total{setting="limits.connections"} 0`, `rowcast_denied_total{code="bad_topic"} 1`,
+		"rowcast_connections_limit 17", "rowcast_auth_question_seconds_count 0", "rowcast_evictions_total 0",
 		`rowcast_resyncs_total{reason="bulk"} 1`, `rowcast_resyncs_total{reason="cursor_expired"} 0`, "rowcast_resyncs_made_total 1",
 	} {
 		if !strings.Contains(body, "\n"+want) {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,23 +17,30 @@ import (
 
 // figures are all that the parts count, read at one moment.
 type figures struct {
-	source  pglisten.Stats
-	counts  *translatorCounts
-	hub     rooms.Stats
-	gate    auth.Stats
-	ws      ws.Stats
-	streams int
+	source    pglisten.Stats
+	counts    *translatorCounts
+	hub       rooms.Stats
+	gate      auth.Stats
+	limits    auth.Limits
+	functions pglisten.FunctionsStats
+	ws        ws.Stats
+	streams   int
 }
 
 func (d *Daemon) figures() figures {
-	return figures{
+	f := figures{
 		source:  d.source.Stats(),
 		counts:  &d.sink.translator.counts,
 		hub:     d.hub.Stats(),
 		gate:    d.gate.Stats(),
+		limits:  d.gate.Limits(),
 		ws:      d.ws.Stats(),
 		streams: d.sse.Streams(),
 	}
+	if d.functions != nil {
+		f.functions = d.functions.Stats()
+	}
+	return f
 }
 
 // metric is one figure without labels.
@@ -59,6 +67,16 @@ var reasons = []rooms.Reason{
 	rooms.SourceGap, rooms.Truncated, rooms.Bulk, rooms.Poison,
 }
 
+// refusing are the settings that refuse; denials the codes of topics not joined.
+var (
+	refusing = []string{
+		"auth.authenticate", "auth.authorize", "auth.connections", "auth.jwt", "auth.mode", "auth.topics_claim", "http.allowed_origins",
+		"limits.connections", "limits.connections_per_address", "limits.frame_bytes", "limits.frames_per_second", "limits.handshake_timeout",
+		"limits.handshakes_per_second", "limits.joins_per_second", "limits.topics_per_connection",
+	}
+	denials = []rooms.Code{rooms.Forbidden, rooms.BadTopic, rooms.TooManyTopics, rooms.Unavailable}
+)
+
 // collector reads the parts when it is asked; nothing is counted twice.
 type collector struct {
 	read    func() figures
@@ -66,15 +84,21 @@ type collector struct {
 	state   *prometheus.Desc
 	resyncs *prometheus.Desc
 	closed  *prometheus.Desc
+	refused *prometheus.Desc
+	denied  *prometheus.Desc
+	asked   *prometheus.Desc
 }
 
 func newCollector(read func() figures) *collector {
 	return &collector{
 		read:    read,
-		metrics: append(sourceMetrics(), clientMetrics()...),
+		metrics: slices.Concat(sourceMetrics(), clientMetrics(), authMetrics()),
 		state:   prometheus.NewDesc("rowcast_source_state", "1 for the state of the log's reader, which has none while not connected.", []string{"state"}, nil),
 		resyncs: prometheus.NewDesc("rowcast_resyncs_total", "Clients told to refetch, by reason.", []string{"reason"}, nil),
 		closed:  prometheus.NewDesc("rowcast_ws_closed_total", "WebSocket connections ended, by our close code; 0: without one.", []string{"code"}, nil),
+		refused: prometheus.NewDesc("rowcast_refused_total", "Requests, tokens and joins refused, by the setting that refused.", []string{"setting"}, nil),
+		denied:  prometheus.NewDesc("rowcast_denied_total", "Topics not joined, by the code that the client got.", []string{"code"}, nil),
+		asked:   prometheus.NewDesc("rowcast_auth_question_seconds", "Calls of auth.authorize and auth.authenticate, and what they took.", nil, nil),
 	}
 }
 
@@ -115,23 +139,34 @@ func clientMetrics() []metric {
 		gauge("rooms", "Topics with members.", func(f *figures) float64 { return float64(f.hub.Rooms) }),
 		gauge("memberships", "Members of all topics.", func(f *figures) float64 { return float64(f.hub.Memberships) }),
 		gauge("connections", "Connections admitted now.", func(f *figures) float64 { return float64(f.gate.Connections) }),
+		gauge("connections_limit", "limits.connections; 0: no limit.", func(f *figures) float64 { return float64(f.limits.Connections) }),
 		gauge("ws_sessions", "WebSocket connections now.", func(f *figures) float64 { return float64(f.ws.Sessions) }),
 		gauge("sse_streams", "Streams of server-sent events now.", func(f *figures) float64 { return float64(f.streams) }),
 		gauge("queued_bytes", "Waiting for slow clients.", func(f *figures) float64 { return float64(f.hub.QueuedBytes) }),
 		gauge("history_bytes", "Kept for replay.", func(f *figures) float64 { return float64(f.hub.HistoryBytes) }),
 		gauge("history_items", "Events and resyncs kept for replay.", func(f *figures) float64 { return float64(f.hub.HistoryItems) }),
 		gauge("history_age_seconds", "Age of the oldest of them.", func(f *figures) float64 { return f.hub.HistoryAge.Seconds() }),
-		counter("requests_refused", "Requests and connections refused.", func(f *figures) float64 {
-			sum := uint64(0)
-			for _, n := range f.gate.Refused {
-				sum += n
-			}
-			return float64(sum)
-		}),
 		counter("published", "Events and resyncs published.", func(f *figures) float64 { return float64(f.hub.Published) }),
 		counter("deliveries", "Events and resyncs handed to connections live.", func(f *figures) float64 { return float64(f.hub.Delivered) }),
 		counter("replays", "Events sent from the history.", func(f *figures) float64 { return float64(f.hub.Replayed) }),
 		counter("queue_overflows", "Times that a connection's queue was full.", func(f *figures) float64 { return float64(f.hub.Overflows) }),
+	}
+}
+
+// authMetrics are about who may be here.
+func authMetrics() []metric {
+	return []metric{
+		gauge("auth_questions_waiting", "Calls of the functions that wait for their turn.", func(f *figures) float64 { return float64(f.gate.Questions.Waiting) }),
+		gauge("auth_question_longest_seconds", "The longest call so far.", func(f *figures) float64 { return f.gate.Questions.Longest.Seconds() }),
+		counter("auth_questions_failed", "Calls without an answer.", func(f *figures) float64 { return float64(f.gate.Questions.Failed) }),
+		counter("auth_questions_dropped", "Calls not made: too many waited, or for too long.", func(f *figures) float64 { return float64(f.gate.Questions.Dropped) }),
+		counter("auth_cache_hits", "Topics judged without a call of their own.", func(f *figures) float64 { return float64(f.gate.Shared) }),
+		gauge("auth_cache_decisions", "Decisions remembered.", func(f *figures) float64 { return float64(f.gate.Decisions) }),
+		gauge("auth_connections", "Connections to the database for the functions.", func(f *figures) float64 { return float64(f.functions.Connections) }),
+		gauge("auth_connections_busy", "Those in a call.", func(f *figures) float64 { return float64(f.functions.Busy) }),
+		counter("access_changes", "Changes of who may be in a topic.", func(f *figures) float64 { return float64(f.hub.Changes) }),
+		gauge("access_changes_remembered", "Those that decisions are held against.", func(f *figures) float64 { return float64(f.hub.Ledger) }),
+		counter("evictions", "Memberships that a change of access ended.", func(f *figures) float64 { return float64(f.hub.Evicted) }),
 	}
 }
 
@@ -140,9 +175,9 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, m := range c.metrics {
 		to <- m.desc
 	}
-	to <- c.state
-	to <- c.resyncs
-	to <- c.closed
+	for _, desc := range []*prometheus.Desc{c.state, c.resyncs, c.closed, c.refused, c.denied, c.asked} {
+		to <- desc
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -157,6 +192,16 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	for _, reason := range reasons { // those at 0 too: a rate needs a beginning
 		to <- prometheus.MustNewConstMetric(c.resyncs, prometheus.CounterValue, float64(f.hub.Resyncs[reason]), string(reason))
 	}
+	for _, setting := range refusing {
+		f.gate.Refused[setting] += 0
+	}
+	for setting, n := range f.gate.Refused {
+		to <- prometheus.MustNewConstMetric(c.refused, prometheus.CounterValue, float64(n), setting)
+	}
+	for _, code := range denials {
+		to <- prometheus.MustNewConstMetric(c.denied, prometheus.CounterValue, float64(f.gate.Denied[code]), string(code))
+	}
+	to <- prometheus.MustNewConstSummary(c.asked, f.gate.Questions.Asked, f.gate.Questions.Time.Seconds(), nil)
 	for code, n := range f.ws.Ended {
 		to <- prometheus.MustNewConstMetric(c.closed, prometheus.CounterValue, float64(n), strconv.Itoa(code))
 	}

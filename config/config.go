@@ -109,14 +109,7 @@ const (
 	DefaultTransactionEvents = 10_000
 	DefaultShutdownTimeout   = 20 * time.Second
 	DefaultLeeway            = 30 * time.Second
-	DefaultTopicsClaim       = "topics"
-	DefaultSubjectClaim      = "sub"
-	DefaultAuthConnections   = 4
-	DefaultAuthTimeout       = 5 * time.Second
-	DefaultAuthCache         = 30 * time.Second
 	DefaultHeaderBytes       = 64 << 10
-	DefaultReplayBytes       = 16 << 20
-	DefaultFramesPerSecond   = 100
 	DefaultHandshakeTimeout  = 10 * time.Second
 )
 
@@ -126,11 +119,11 @@ func Default() Config {
 	c.HTTP.Addr = DefaultHTTPAddr
 	c.Admin.Addr = DefaultAdminAddr
 	c.Auth.JWT.Leeway = DefaultLeeway
-	c.Auth.TopicsClaim = DefaultTopicsClaim
-	c.Auth.SubjectClaim = DefaultSubjectClaim
-	c.Auth.Connections = DefaultAuthConnections
-	c.Auth.Timeout = DefaultAuthTimeout
-	c.Auth.Cache = DefaultAuthCache
+	c.Auth.TopicsClaim = auth.DefaultTopicsClaim
+	c.Auth.SubjectClaim = auth.DefaultSubjectClaim
+	c.Auth.Connections = pglisten.DefaultFunctionConnections
+	c.Auth.Timeout = pglisten.DefaultFunctionTimeout
+	c.Auth.Cache = auth.DefaultCache
 	c.History.Bytes = rooms.DefaultHistoryBytes
 	c.History.Age = rooms.DefaultHistoryAge
 	c.Limits = Limits{
@@ -139,10 +132,10 @@ func Default() Config {
 		FrameBytes:          auth.DefaultFrameBytes,
 		EventBytes:          DefaultEventBytes,
 		QueueBytes:          rooms.DefaultQueueBytes,
-		ReplayBytes:         DefaultReplayBytes,
+		ReplayBytes:         rooms.DefaultReplayBytes,
 		HandshakeTimeout:    DefaultHandshakeTimeout,
 		JoinsPerSecond:      auth.DefaultJoinsPerSecond,
-		FramesPerSecond:     DefaultFramesPerSecond,
+		FramesPerSecond:     ws.DefaultFramesPerSecond,
 		WriteTimeout:        ws.DefaultWriteTimeout,
 		Lookback:            rooms.DefaultLookback,
 		TransactionEvents:   DefaultTransactionEvents,

@@ -103,8 +103,18 @@ func daemonOptions(c config.Config, log *slog.Logger) bridge.Options {
 			Connections:  c.Auth.Connections,
 			Timeout:      c.Auth.Timeout,
 		},
-		WS:  ws.Options{Heartbeat: c.Heartbeat.Interval, WriteTimeout: c.Limits.WriteTimeout, Spread: max(c.Shutdown.Spread, 1)},
-		SSE: sse.Options{WriteTimeout: c.Limits.WriteTimeout, Spread: max(c.Shutdown.Spread, 1)},
+		WS: ws.Options{
+			Heartbeat:        c.Heartbeat.Interval,
+			WriteTimeout:     c.Limits.WriteTimeout,
+			HandshakeTimeout: c.Limits.HandshakeTimeout,
+			FramesPerSecond:  orNone(c.Limits.FramesPerSecond),
+			Spread:           max(c.Shutdown.Spread, 1), // 0: none, not the default
+		},
+		SSE: sse.Options{
+			WriteTimeout:     c.Limits.WriteTimeout,
+			HandshakeTimeout: c.Limits.HandshakeTimeout,
+			Spread:           max(c.Shutdown.Spread, 1),
+		},
 
 		EventBytes:        int(c.Limits.EventBytes),
 		TransactionEvents: c.Limits.TransactionEvents,

@@ -56,6 +56,10 @@ func TestStartUpFailures(t *testing.T) {
 		{"no schema", []string{"DATABASE_URL=" + bare, "serve"}, exitFailed, "rowcast migrate up"},
 		{"no rights", []string{"DATABASE_URL=" + url + "&options=-c%20role%3Dpg_monitor", "serve"}, exitFailed, "rowcast.grant_daemon("},
 		{"port taken", []string{"DATABASE_URL=" + url, "serve", "--http.addr=" + taken.Addr().String()}, exitFailed, "http.addr: listen"},
+		{"a weak secret", []string{"DATABASE_URL=" + url, "ROWCAST_AUTH_JWT_SECRET=s3cret", "serve", "--auth.mode=jwt"}, exitUsage, "auth.jwt.secret: must be"},
+		{"a weak secret, only checked", []string{"DATABASE_URL=" + url, "ROWCAST_AUTH_JWT_SECRET=s3cret", "config", "--check", "--auth.mode=jwt"}, exitUsage, "auth.jwt.secret: must be"},
+		{"no function", []string{"DATABASE_URL=" + url, "serve", "--auth.mode=sql", "--auth.authenticate=app.session"}, exitFailed, "auth.authenticate: there is no function app.session("},
+		{"no function's name", []string{"DATABASE_URL=" + url, "serve", "--auth.mode=sql", "--auth.authenticate=session"}, exitUsage, "auth.authenticate: must be"},
 		{"unknown key", []string{"DATABASE_URL=" + url, "serve", "--config=" + file}, exitUsage, "http.adr: unknown key"},
 		{"unknown variable", []string{"ROWCAST_HTTP_ADR=x", "DATABASE_URL=" + url, "serve"}, exitUsage, "ROWCAST_HTTP_ADR: unknown variable"},
 		{"bad value", []string{"DATABASE_URL=" + url, "serve", "--history.bytes=much"}, exitUsage, "history.bytes: must be a size"},
@@ -231,7 +235,8 @@ func TestSignals(t *testing.T) {
 func TestDefaultsAgree(t *testing.T) {
 	t.Parallel()
 	if config.DefaultHTTPAddr != bridge.DefaultHTTPAddr || config.DefaultEventBytes != bridge.DefaultEventBytes ||
-		config.DefaultTransactionEvents != bridge.DefaultTransactionEvents ||
+		config.DefaultTransactionEvents != bridge.DefaultTransactionEvents || config.DefaultHeaderBytes != bridge.DefaultHeaderBytes ||
+		config.DefaultHandshakeTimeout != bridge.DefaultHandshakeTimeout ||
 		config.DefaultShutdownTimeout != bridge.DefaultShutdownTimeout {
 		t.Error("config and bridge have different defaults")
 	}
@@ -248,11 +253,34 @@ func TestDaemonOptions(t *testing.T) {
 		func(c *config.Config) { c.HTTP.TLS.Cert = "x" },
 		func(c *config.Config) { c.HTTP.TLS.Key = "x" },
 		func(c *config.Config) { c.Admin.Addr = "x" },
+		func(c *config.Config) { c.HTTP.TrustedProxies = []string{"::1"} },
 		func(c *config.Config) { c.Auth.Mode = "none" },
+		func(c *config.Config) { c.Auth.JWT.Secret = "x" },
+		func(c *config.Config) { c.Auth.JWT.PublicKey = "x" },
+		func(c *config.Config) { c.Auth.JWT.JWKSURL = "x" },
+		func(c *config.Config) { c.Auth.JWT.Issuer = "x" },
+		func(c *config.Config) { c.Auth.JWT.Audience = "x" },
+		func(c *config.Config) { c.Auth.JWT.Leeway++ },
+		func(c *config.Config) { c.Auth.TopicsClaim = "x" },
+		func(c *config.Config) { c.Auth.SubjectClaim = "x" },
+		func(c *config.Config) { c.Auth.Authorize = "x" },
+		func(c *config.Config) { c.Auth.Authenticate = "x" },
+		func(c *config.Config) { c.Auth.Role = "x" },
+		func(c *config.Config) { c.Auth.Connections++ },
+		func(c *config.Config) { c.Auth.Timeout++ },
+		func(c *config.Config) { c.Auth.Cache = 0 },
+		func(c *config.Config) { c.Auth.Anonymous = true },
+		func(c *config.Config) { c.Auth.Cookie = "x" },
+		func(c *config.Config) { c.Auth.QueryToken = true },
 		func(c *config.Config) { c.History.Bytes++ },
 		func(c *config.Config) { c.History.Age++ },
 		func(c *config.Config) { c.Limits.Connections++ },
+		func(c *config.Config) { c.Limits.ConnectionsPerAddress++ },
 		func(c *config.Config) { c.Limits.TopicsPerConnection++ },
+		func(c *config.Config) { c.Limits.HeaderBytes++ },
+		func(c *config.Config) { c.Limits.ReplayBytes++ },
+		func(c *config.Config) { c.Limits.FramesPerSecond = 0 },
+		func(c *config.Config) { c.Limits.HandshakeTimeout++ },
 		func(c *config.Config) { c.Limits.FrameBytes++ },
 		func(c *config.Config) { c.Limits.EventBytes++ },
 		func(c *config.Config) { c.Limits.QueueBytes++ },
