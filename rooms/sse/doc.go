@@ -13,18 +13,21 @@
 // The id is the cursor. A browser that was cut off sends the last one it saw as
 // Last-Event-ID, which wins over since= in the URL, and misses nothing. Any
 // status but 200 ends an EventSource for good, so only what will never be right
-// gets one: 400 for bad topics, 403 for an origin. Overload and a shutdown answer
-// 200, an $error, retry:, and the end.
+// gets one: 400 for bad topics, 401 for a token, 403 for an origin or a topic.
+// Overload, a database that is away and a shutdown answer 200, an $error, retry:,
+// and the end.
 //
-//	request ─▶ refused for good: 400, 403, 405
+//	request ─▶ refused for good: 400, 401, 403, 405
 //	   │
 //	   ├─────▶ refused for now: 200, retry, end
 //	   │
-//	   └ join ─▶ 200 ─▶ streaming ─┬─ client leaves, or takes nothing ─▶ end
-//	                               └─ Shutdown: what waits, retry ─────▶ end
+//	   └ join ─▶ 200 ─▶ streaming ─┬─ client leaves, or takes nothing ────────▶ end
+//	                               ├─ token expires, topic revoked: $error ───▶ end
+//	                               └─ Shutdown, perhaps revoked: retry ───────▶ end
 //
-// The topics are joined before the 200 is sent. A stream is its request's own
-// goroutine and starts none; it writes what the hub has for it under a write
+// Who the client is and what it may join is found out before the 200 is sent, and
+// the topics are joined. A stream is its request's own goroutine and starts none,
+// but for the timer of its token; it writes what the hub has for it under a write
 // deadline and flushes once a batch. The http.Server must have no ReadTimeout,
 // which would end every stream. The package never imports pgx, pglisten, bridge
 // or config.
