@@ -28,6 +28,7 @@ SELECT count(*) = 0 AS missing, coalesce(bool_or(rolsuper OR rolbypassrls OR rol
 -- NOINHERIT: what it is a member of (auth.role, below), it has to become first.
 ALTER ROLE :"role" LOGIN NOINHERIT;
 \if :{?password}
+  SET LOCAL password_encryption = 'scram-sha-256';
   ALTER ROLE :"role" PASSWORD :'password';
 \endif
 
