@@ -20,9 +20,6 @@ type proxies []netip.Prefix
 // are there and disagree neither counts.
 func (p proxies) client(r *http.Request) netip.Addr {
 	peer := peerOf(r)
-	if !p.trust(peer) {
-		return peer
-	}
 	fors, forwarded := r.Header.Values("X-Forwarded-For"), r.Header.Values("Forwarded")
 	if len(fors) == 0 {
 		return p.follow(peer, forwarded, nodes)

@@ -68,6 +68,8 @@ func TestProxies_client(t *testing.T) {
 		{"Forwarded, obfuscated", "10.0.0.1:5", []string{`Forwarded: for=192.0.2.1, for="_gazonk"`}, "10.0.0.1"},
 		{"Forwarded, without for", "10.0.0.1:5", []string{"Forwarded: for=192.0.2.1, proto=https"}, "10.0.0.1"},
 		{"Forwarded, for twice", "10.0.0.1:5", []string{"Forwarded: for=192.0.2.1;for=192.0.2.2"}, "10.0.0.1"},
+		{"Forwarded, no separator", "10.0.0.1:5", []string{"Forwarded: for=198.51.100.9 for=192.0.2.1"}, "10.0.0.1"},
+		{"Forwarded, something after a quote", "10.0.0.1:5", []string{`Forwarded: for="198.51.100.9"x`}, "10.0.0.1"},
 		{"Forwarded, a quote left open", "10.0.0.1:5", []string{`Forwarded: for="198.51.100.9, for=192.0.2.1`}, "10.0.0.1"},
 		{"Forwarded, a quote that the proxy closes", "10.0.0.1:5", []string{`Forwarded: for=198.51.100.9;x=", for="[2001:db8::1]"`}, "10.0.0.1"},
 		{"Forwarded, a quote in another line", "10.0.0.1:5", []string{`Forwarded: for="198.51.100.9`, "Forwarded: for=192.0.2.1"}, "192.0.2.1"},

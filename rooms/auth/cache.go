@@ -125,9 +125,6 @@ func (c *decisions) settle(w wish, d *decision, allowed bool, err error) {
 // keep puts a decision on a shelf. When that is full the oldest makes room, of
 // the same asker if he has his share.
 func (c *decisions) keep(w wish, d *decision, s *shelf) {
-	if s.lasting <= 0 {
-		return
-	}
 	now := time.Now()
 	for s.all.Len() > 0 {
 		oldest := s.all.Front().Value.(*made)

@@ -419,6 +419,9 @@ func TestJudge_change_meanwhile(t *testing.T) {
 		if v := g.Judge(t.Context(), id, []string{"a"}, nil); len(v.Topics) > 0 {
 			t.Errorf("%+v: shared an answer from before the revocation", v)
 		}
+		if n := len(app.questions()); n != 2 {
+			t.Fatalf("%d questions, want one from before and one from after", n)
+		}
 		close(hold)
 		v := <-first
 		if len(v.Topics) != 1 || !g.o.Hub.Changed("u", "a", v.Mark) {
@@ -428,7 +431,7 @@ func TestJudge_change_meanwhile(t *testing.T) {
 			t.Errorf("%+v: the answer from before was remembered", v)
 		}
 		if n := len(app.questions()); n != 2 {
-			t.Errorf("%d questions, want 2", n)
+			t.Errorf("%d questions: the answer from after was not remembered", n)
 		}
 	})
 }
@@ -472,15 +475,18 @@ func TestJudge_patience(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			app := newApplication()
+			begin := time.Now()
 			app.during = func(ctx context.Context, topic string) error {
 				if topic == "a" {
 					return nil
 				}
 				<-ctx.Done()
+				if took := time.Since(begin); took != DefaultTimeout {
+					t.Errorf("the question was given up after %v", took)
+				}
 				return ctx.Err()
 			}
 			g := open(t, app)
-			begin := time.Now()
 			v := g.Judge(t.Context(), id(t), []string{"b", "a"}, nil)
 			if got := time.Since(begin); got != DefaultTimeout {
 				t.Errorf("waited %v", got)

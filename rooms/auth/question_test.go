@@ -109,7 +109,11 @@ func TestQuestions(t *testing.T) {
 			app := newApplication()
 			app.during = func(context.Context, string) error { <-time.After(3 * time.Second); return nil }
 			g := open(t, app, func(o *Options) { o.Queries = 1 })
+			begin := time.Now()
 			g.Judge(t.Context(), identity(t, `{"sub":"u"}`), []string{"a", "b", "c"}, nil)
+			if took := time.Since(begin); took != DefaultTimeout {
+				t.Errorf("waited %v", took)
+			}
 			<-time.After(time.Minute)
 			if got := app.questions(); !slices.Equal(got, []string{"a", "b"}) {
 				t.Errorf("asked about %q: the third had waited for more than 5 s", got)
