@@ -69,6 +69,37 @@ func TestSlowApplication(t *testing.T) {
 	})
 }
 
+// TestSilentApplication: who cannot be judged is told to come back, and does not
+// wait for ever.
+func TestSilentApplication(t *testing.T) {
+	t.Parallel()
+	for name, connect := range map[string]func(t *testing.T, w *world) *client{
+		"in the handshake": func(t *testing.T, w *world) *client { return w.connect(t, "/ws?topics=a", library, "bearer.x") },
+		"of a URL's join":  func(t *testing.T, w *world) *client { return w.connect(t, "/ws?topics=a", plain, "bearer.x") },
+		"by a frame": func(t *testing.T, w *world) *client {
+			c := w.connect(t, "/ws", library)
+			c.send(`{"type":"auth","token":"x"}`)
+			return c
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				app := chat()
+				app.takes = time.Hour
+				w := inMemory(t, guarded(app), func(_ *rooms.Options, a *auth.Options, _ *Options) {
+					a.Mode, a.JWT, a.Timeout = auth.SQL, auth.JWTOptions{}, time.Minute
+				})
+				begin := time.Now()
+				connect(t, w).expectRefused(rooms.Unavailable, websocket.StatusTryAgainLater)
+				if d := time.Since(begin); d != DefaultHandshakeTimeout {
+					t.Errorf("after %v", d)
+				}
+			})
+		})
+	}
+}
+
 // TestUnknown: connections that nobody says anything on end by themselves,
 // whether they shook hands or not.
 func TestUnknown(t *testing.T) {
