@@ -51,7 +51,7 @@ func withFunctions(script string) string {
 
 // What a daemon says to its database.
 var daemonSays = []string{
-	"LISTEN rowcast", "SELECT data FROM rowcast.log WHERE xid >= '3'::xid8", "SELECT * FROM rowcast.watches", "SELECT * FROM rowcast.watch", "SELECT * FROM rowcast.mark", "SELECT * FROM rowcast.epoch",
+	"LISTEN rowcast", "SELECT data FROM rowcast.log WHERE xid >= '3'::xid8", "SELECT data FROM rowcast.log_7", "SELECT * FROM rowcast.watches", "SELECT * FROM rowcast.watch", "SELECT * FROM rowcast.mark", "SELECT * FROM rowcast.epoch",
 	"SELECT rowcast.retention_ms(), rowcast.log_bytes(), rowcast.current_identity(), rowcast.turn()", "SELECT pg_current_xact_id(), pg_notification_queue_usage()",
 	"SELECT setval('rowcast.doorbell', (extract(epoch FROM clock_timestamp()) * 1000)::bigint), pg_notify('rowcast', 'relay')", "SELECT pg_sequence_last_value('rowcast.doorbell')", "SELECT last_value FROM rowcast.doorbell",
 	"SELECT * FROM rowcast.new_epoch()", "SELECT rowcast.rotate(pg_current_snapshot())",
