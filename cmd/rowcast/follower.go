@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -52,6 +53,7 @@ const (
 // follower keeps topics joined, over one connection after another.
 type follower struct {
 	url    string
+	token  string // "": none
 	topics []string
 	cursor string // the newest, "" before the first join
 	show   func(frame) error
@@ -103,13 +105,18 @@ func backoff(attempt int) time.Duration {
 // session is the life of one connection.
 func (f *follower) session(ctx context.Context) error {
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
-	conn, _, err := websocket.Dial(dialing, f.url, &websocket.DialOptions{Subprotocols: []string{"rowcast.v1"}})
+	o := &websocket.DialOptions{Subprotocols: []string{"rowcast.v1"}}
+	if f.token != "" {
+		o.HTTPHeader = http.Header{"Authorization": {"Bearer " + f.token}}
+	}
+	conn, _, err := websocket.Dial(dialing, f.url, o)
 	cancel()
 	if err != nil {
 		if cause, ok := errors.AsType[*url.Error](err); ok {
 			err = cause.Err
 		}
-		return fmt.Errorf("connect %s: %w (is the daemon running there?)", f.url, err)
+		address, _, _ := strings.Cut(f.url, "?") // there may be a token in it
+		return fmt.Errorf("connect %s: %w (is the daemon running there?)", address, err)
 	}
 	defer conn.CloseNow() //nolint:errcheck // it may be closed already
 	conn.SetReadLimit(-1) // the daemon bounds what it sends
@@ -160,8 +167,17 @@ func (f *follower) obey(ctx context.Context, conn *websocket.Conn, e *frame) err
 		f.advance(c.Cursor)
 	case "$resync":
 		return f.show(*e)
+	case "$left":
+		return f.left(c)
 	case "$error":
-		return fmt.Errorf("%v: %s", c.Code, c.Message)
+		err := fmt.Errorf("%v: %s", c.Code, c.Message)
+		switch c.Code {
+		case "unauthenticated", "token_expired":
+			return finalError{fmt.Errorf("%w (bring a token: --token or ROWCAST_TOKEN)", err)}
+		case "forbidden":
+			return finalError{err}
+		}
+		return err
 	case "$bye":
 		f.wait = time.Duration(c.RetryAfterMS) * time.Millisecond
 	}
@@ -183,6 +199,17 @@ func (f *follower) welcomed(c control) error {
 	f.joined = true
 	f.advance(c.Cursor)
 	f.notice("joined " + strings.Join(c.Topics, ", "))
+	return nil
+}
+
+// left notes which topics may not be followed any more.
+func (f *follower) left(c control) error {
+	err := fmt.Errorf("left %s: %v", strings.Join(c.Topics, ", "), c.Code)
+	f.topics = slices.DeleteFunc(f.topics, func(topic string) bool { return slices.Contains(c.Topics, topic) })
+	if len(f.topics) == 0 {
+		return finalError{err}
+	}
+	f.notice(err.Error())
 	return nil
 }
 

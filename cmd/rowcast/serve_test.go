@@ -182,6 +182,60 @@ func TestTailOverKill(t *testing.T) {
 	}
 }
 
+// A daemon that asks who one is, and the application who may join: from the
+// membership's row to its end, and no token anywhere in what is printed.
+func TestTailWithToken(t *testing.T) {
+	t.Parallel()
+	url, conn := watched(t)
+	query(t, conn, `
+CREATE TABLE members (topic_id bigint, subject text);
+CREATE FUNCTION can_join(topic text, claims jsonb) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS
+  $$ SELECT EXISTS (SELECT FROM members m WHERE topic = 'topic_' || m.topic_id AND m.subject = claims->>'sub') $$;
+SELECT rowcast.watch_access('members', 'subject', array['topic_{topic_id}']);
+INSERT INTO members VALUES (7, 'ann')`)
+	mint := func(args ...string) string {
+		return strings.TrimSpace(must(t, append([]string{"ROWCAST_AUTH_JWT_SECRET=" + tokenSecret, "token", "--sub=ann"}, args...)...))
+	}
+	d := serve(t, url, "--auth.mode=jwt", "--auth.jwt.secret="+tokenSecret, "--auth.authorize=public.can_join")
+	at := "--url=ws://" + d.http
+	token := mint()
+
+	tail := start(t, "ROWCAST_TOKEN="+token, "tail", "topic_7", at)
+	tail.stderr.wait(t, "joined topic_7")
+	insert(t, conn, "hello")
+	tail.stdout.wait(t, "hello")
+	flag := start(t, "tail", "topic_7", "topic_8", at, "--token="+token)
+	flag.stderr.wait(t, `join "topic_8"`)
+	flag.stderr.wait(t, "joined topic_7")
+	query(t, conn, `DELETE FROM members`)
+	for _, p := range []*process{tail, flag} {
+		p.stderr.wait(t, "left topic_7: revoked")
+	}
+	if code := tail.end(); code != exitFailed {
+		t.Errorf("exit code %d of who was put out", code)
+	}
+	said := tail.stderr.String() + flag.stderr.String()
+
+	expired := mint("--ttl=-1m")
+	for name, tt := range map[string]struct{ token, want string }{
+		"none":    {"", "unauthenticated"},
+		"forged":  {token[:len(token)-5] + "AAAAA", "unauthenticated"},
+		"expired": {expired, "token_expired"},
+		"no_more": {token, "forbidden"},
+	} {
+		_, errs, code := run(t, "ROWCAST_TOKEN="+tt.token, "tail", "topic_7", at, "--token=")
+		if code != exitFailed || !strings.Contains(errs, tt.want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: exit code %d, stderr %q", name, code, errs)
+		}
+		said += errs
+	}
+	_, errs, _ := run(t, "tail", "topic_7", "--url=ws://127.0.0.1:1/ws?token="+token)
+	said += errs + d.stderr.String()
+	if strings.Contains(said, token) || strings.Contains(said, expired) || strings.Contains(said, tokenSecret) {
+		t.Errorf("a secret in what was printed:\n%s", said)
+	}
+}
+
 func TestTailFails(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +19,9 @@ func newTail() *cobra.Command {
 		Short: "Show the events of topics as they come",
 		Long: `tail joins topics of a running daemon and prints what it sends, a line each. A
 lost connection is taken up where it was left; where something may have been
-missed, a line with $resync says so.`,
+missed, a line with $resync says so. A daemon that asks who one is gets the token
+of --token or, better, of the variable ROWCAST_TOKEN, which no list of processes
+shows; rowcast token makes one.`,
 		Example: `  rowcast tail topic_7 messages
   rowcast tail topic_7 --json | jq -c .payload
   rowcast tail topic_7 --since CURSOR`,
@@ -25,6 +29,7 @@ missed, a line with $resync says so.`,
 	}
 	target := cmd.Flags().String("url", "ws://127.0.0.1:8080/ws", "the daemon's `address`")
 	since := cmd.Flags().String("since", "", "first what came after this `cursor`, the field of an event")
+	token := cmd.Flags().String("token", "", "who to be (default: the variable ROWCAST_TOKEN)")
 	asJSON := cmd.Flags().Bool("json", false, "print whole frames, as they came")
 	cmd.RunE = func(cmd *cobra.Command, topics []string) error {
 		address, err := endpoint(*target)
@@ -36,7 +41,7 @@ missed, a line with $resync says so.`,
 			show = showFrame
 		}
 		f := &follower{
-			url: address, topics: topics, cursor: *since,
+			url: address, token: strings.TrimSpace(cmp.Or(*token, os.Getenv("ROWCAST_TOKEN"))), topics: topics, cursor: *since,
 			show:   func(e frame) error { return show(cmd.OutOrStdout(), e) },
 			notice: func(text string) { cmd.PrintErrln("rowcast:", text) },
 		}
