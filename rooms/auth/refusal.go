@@ -66,7 +66,7 @@ func (r *refusals) count(c cause, now time.Time) (left uint64, tell bool) {
 		r.of[c] = of
 	}
 	of.count++
-	if !of.told.IsZero() && now.Sub(of.told) < quiet {
+	if now.Sub(of.told) < quiet {
 		of.left++
 		return 0, false
 	}
