@@ -101,17 +101,21 @@ func holdsNUL(v any) bool {
 // for the same subject, which revoking 7 does not reach.
 var whole = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
 
+// maxSubject is in characters. Of a longer one the log of a large row would hold
+// the beginning only (migrations/sql), and revoking it would not reach anybody.
+const maxSubject = 1000
+
 func subject(claims map[string]any, name string) (string, error) {
 	switch v := claims[name].(type) {
 	case nil:
 		return "", nil
 	case string:
-		if strings.ContainsRune(v, utf8.RuneError) { // half a surrogate pair was here: any name
+		if strings.ContainsRune(v, utf8.RuneError) || utf8.RuneCountInString(v) > maxSubject { // U+FFFD: half a surrogate pair, any name
 			return "", fmt.Errorf("claim %s is not a name", name)
 		}
 		return v, nil
 	case json.Number:
-		if whole.MatchString(v.String()) {
+		if whole.MatchString(v.String()) && len(v) <= maxSubject {
 			return v.String(), nil
 		}
 	}
