@@ -494,6 +494,7 @@ func TestJudge_patience(t *testing.T) {
 			if !slices.Equal(v.Topics, []string{"a"}) || codes(v)["b"] != rooms.Unavailable {
 				t.Errorf("%+v, want what was answered in time", v)
 			}
+			<-time.After(time.Minute)
 		})
 	})
 	t.Run("is not asked for when nobody asks any more", func(t *testing.T) {
