@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -66,18 +67,22 @@ func (r *reader) begin(ctx context.Context) error {
 	return r.report(ctx)
 }
 
-// newEpoch begins where the log holds nothing that clients could go on from.
+// newEpoch begins where the log holds nothing that clients could go on from. What
+// it still holds of revocations is as good as ever.
 func (r *reader) newEpoch(ctx context.Context, stale *string) error {
 	epoch, err := r.makeEpoch(ctx, stale)
 	if err != nil {
 		return err
 	}
 	r.s.log.Info("new epoch", "epoch", *epoch)
-	first, err := r.ripe(ctx)
+	if err := r.ripe(ctx); err != nil {
+		return err
+	}
+	history, h, err := r.history(ctx, math.MaxInt64)
 	if err != nil {
 		return err
 	}
-	return r.reset(ctx, Reset{Epoch: *epoch, Snapshot: first, Floor: first})
+	return r.reset(ctx, Reset{Epoch: *epoch, Snapshot: h.snapshot, Floor: h.snapshot, History: history})
 }
 
 // makeEpoch returns an epoch that is not stale. Of several instances that call
@@ -90,7 +95,7 @@ func (r *reader) makeEpoch(ctx context.Context, stale *string) (epoch *string, e
 }
 
 // askRipe looks for a transaction of this database that is older than the epoch.
-const askRipe = `SELECT pg_current_snapshot()::text, (
+const askRipe = `SELECT (
   SELECT coalesce('pid ' || l.pid, 'prepared transaction ' || p.gid)
     FROM pg_locks l
     LEFT JOIN pg_stat_activity a ON a.pid = l.pid
@@ -101,25 +106,23 @@ const askRipe = `SELECT pg_current_snapshot()::text, (
    LIMIT 1)`
 
 // ripe waits until every transaction older than the epoch is over, for they may
-// have left changes out of the log, and returns the snapshot of its last look. In
-// an epoch of some age it does not wait.
-func (r *reader) ripe(ctx context.Context) (snapshot.Snapshot, error) {
+// have left changes out of the log. In an epoch of some age it does not wait.
+func (r *reader) ripe(ctx context.Context) error {
 	said := ""
 	for pace := r.bell.step; ; pace = min(pace*3/2, r.bell.settle) {
-		var text string
 		var holder *string
-		if err := r.ask(ctx, askRipe, nil, &text, &holder); err != nil {
-			return snapshot.Snapshot{}, fmt.Errorf("wait for older transactions: %w", err)
+		if err := r.ask(ctx, askRipe, nil, &holder); err != nil {
+			return fmt.Errorf("wait for older transactions: %w", err)
 		}
 		if holder == nil {
-			return snapshot.Parse(text)
+			return nil
 		}
 		if said != *holder {
 			said = *holder
 			r.s.log.Warn("waiting for a transaction that began before anybody read the log", "holder", said)
 		}
 		if !pause(ctx, pace) {
-			return snapshot.Snapshot{}, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
@@ -155,28 +158,35 @@ func (r *reader) lost(ctx context.Context) error {
 // later by itself. Rows that rotation removed are below its marks. Revocations
 // are in the history from below X0, too; nobody resumes there.
 func (r *reader) load(ctx context.Context, epoch string) error {
-	if _, err := r.ripe(ctx); err != nil {
+	if err := r.ripe(ctx); err != nil {
 		return err
 	}
 	x0, err := r.oldest(ctx)
 	if err != nil {
 		return err
 	}
-	var history []Change
+	history, h, err := r.history(ctx, x0)
+	if err != nil {
+		return err
+	}
+	floor := h.snapshot.Below(x0)
+	for _, m := range h.marks {
+		floor = floor.Join(m)
+	}
+	return r.reset(ctx, Reset{Epoch: epoch, Snapshot: h.snapshot, Floor: floor, History: history})
+}
+
+// history returns what the log holds from x0 on, and the revocations before it.
+func (r *reader) history(ctx context.Context, x0 uint64) (all []Change, h head, err error) {
 	b := &batch{r: r, cursor: snapshot.New(x0), turn: -1, history: true, take: func(_ context.Context, p Batch) error {
-		history = append(history, p.Changes...)
+		all = append(all, p.Changes...)
 		return nil
 	}}
 	if err := r.readInto(ctx, b); err != nil {
-		return fmt.Errorf("load history: %w", err)
+		return nil, head{}, fmt.Errorf("load history: %w", err)
 	}
-	s0 := b.head.snapshot
-	floor := s0.Below(x0)
-	for _, m := range b.head.marks {
-		floor = floor.Join(m)
-	}
-	resumeHistory(history, x0, s0)
-	return r.reset(ctx, Reset{Epoch: epoch, Snapshot: s0, Floor: floor, History: history})
+	resumeHistory(all, x0, b.head.snapshot)
+	return all, b.head, nil
 }
 
 // resumeHistory gives each change, in id order, the largest snapshot that sees

@@ -58,6 +58,10 @@ func crash(t *testing.T, c *pgtemp.Cluster) {
 	t.Helper()
 	s, sink := run(t, Options{URL: c.URL("postgres")})
 	first := sink.resets[0]
+	conn := pgtest.Connect(t, c.URL("postgres"))
+	execute(t, conn, "SET synchronous_commit = on")
+	execute(t, conn, "SELECT rowcast.revoke('maks', 'topic_7')")
+	sink.until(t, "the revocation", func() bool { return len(sink.changes()) == 1 })
 	if err := c.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +71,12 @@ func crash(t *testing.T, c *pgtemp.Cluster) {
 	}
 	sink.until(t, "a second Reset", func() bool { return len(sink.resets) == 2 })
 	second := sink.resets[1]
-	if first.Restart || !second.Restart || second.Epoch == first.Epoch || len(second.History) != 0 {
+	if first.Restart || !second.Restart || second.Epoch == first.Epoch || !second.Floor.Equal(second.Snapshot) {
 		t.Errorf("first %+v, second %+v", first, second)
+	}
+	// Of what was before, only what was revoked.
+	if h := second.History; len(h) != 1 || h[0].Op != Revoke || h[0].Type != "maks" {
+		t.Errorf("history %+v", h)
 	}
 	execute(t, pgtest.Connect(t, c.URL("postgres")), insertMessage)
 	sink.until(t, "a change", func() bool { return len(sink.changes()) == 1 })
