@@ -65,7 +65,7 @@ func TestJWKS_down(t *testing.T) {
 					t.Errorf("the issuer was asked %d times in an hour", n)
 				}
 				down.answer.Store(text(good))
-				wait(jwksBackOff)
+				wait(jwksBackOff + time.Second) // the second: not at the very moment of the fetch
 				accepted(t, v, "up again", token)
 				if !strings.Contains(log.String(), "setting=auth.jwt.jwks_url") || strings.Contains(log.String(), down.URL) {
 					t.Errorf("logged: %q", log.String())
