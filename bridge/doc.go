@@ -8,7 +8,9 @@
 // The translator turns what happened to a row into typed events and their
 // topics, and encodes each of them once; from there on nobody opens the bytes.
 // It cannot fail: a change that nobody can understand becomes a $resync, so that
-// no row ever stands in the way of those behind it.
+// no row ever stands in the way of those behind it. Changes of who may be in a
+// topic travel the same road, in their place between the events; one that nobody
+// can understand is taken for a change of everybody's.
 //
 // # Life
 //
