@@ -3,6 +3,7 @@ import { inject } from 'vitest'
 import WebSocket from 'ws'
 import { Database } from './database.ts'
 import { Program } from './program.ts'
+import { secret } from './token.ts'
 
 /** A running `rowcast dev`: Postgres, the demo's schema, its API and page, the daemon. */
 export class Demo {
@@ -16,7 +17,9 @@ export class Demo {
   ) {}
 
   static async start(...args: string[]): Promise<Demo> {
-    const program = new Program(inject('binary'), ['dev', '--addr=127.0.0.1:0', ...args])
+    const program = new Program(inject('binary'), ['dev', '--addr=127.0.0.1:0', ...args], {
+      ROWCAST_AUTH_JWT_SECRET: secret,
+    })
     const url = await program.find(/(http:\/\/\S+)/)
     const database = await program.find(/psql (postgres:\/\/\S+)/)
     return new Demo(program, url, new Database(database))

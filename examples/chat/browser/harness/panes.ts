@@ -21,7 +21,16 @@ export class Panes {
     const panes = new Panes(demo, page, await Wire.tap(page))
     await page.clock.install()
     await page.goto(demo.url)
-    await panes.joined(2)
+    // Olena's private topics may come later than the others, with the list of topics.
+    const own = ['topic_7', 'topic_7', 'topic_8', 'user_maks', 'user_olena']
+    await expect
+      .poll(() =>
+        panes
+          .memberships()
+          .filter(topic => own.includes(topic))
+          .toSorted(),
+      )
+      .toEqual(own)
     panes.wire.frames.length = 0 // the last two seconds came with the joins: what other tests have written
     return panes
   }
@@ -33,6 +42,11 @@ export class Panes {
     for (const { user } of [this.olena, this.maks])
       await this.page.locator(`[data-testid=frame][data-type=${type}][data-user=${user}]`).waitFor()
     await this.page.clock.fastForward(1_000) // refetches are gathered for 100 ms
+  }
+
+  /** The topics of all joins that the daemon has answered. */
+  memberships(): string[] {
+    return this.wire.of('$joined').flatMap(frame => frame.payload?.topics as string[])
   }
 
   /** Waits until the daemon has answered so many joins. */

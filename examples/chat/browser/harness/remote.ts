@@ -25,6 +25,11 @@ export class Remote {
     this.page.evaluate(() =>
       window.probe.events.flatMap(e => (e.type === 'message_created' ? e.payload.message.content : [])),
     )
+  /** The refused topics, and the code that says why. */
+  readonly denied = (): Promise<Record<string, string>> =>
+    this.page.evaluate(() =>
+      Object.fromEntries(Object.entries(window.probe.client.denied).map(([topic, { code }]) => [topic, code])),
+    )
   /** Which of its events it caused itself. */
   readonly own = (): Promise<boolean[]> => this.page.evaluate(() => window.probe.own)
   /** How long until the next attempt, by the page's clock; null when none is planned. */

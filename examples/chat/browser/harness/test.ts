@@ -23,6 +23,8 @@ interface OfTest {
   site: Site
   /** The id of a topic that nobody has written to. */
   topic: string
+  /** The id of a private topic of Olena's, in which she has said "between us". */
+  privateTopic: string
 }
 
 /** Vitest's test with what a browser test needs; an error on a page's console fails the test. */
@@ -66,6 +68,14 @@ export const test = plain.extend<OfRun & OfTest>({
   topic: async ({ demo }, use) => {
     const [row] = await demo.sql<{ id: string }>`INSERT INTO topics (title) VALUES ('of a test') RETURNING id`
     if (!row) throw new Error('no topic')
+    await use(row.id)
+  },
+  privateTopic: async ({ demo }, use) => {
+    const [row] = await demo.sql<{ id: string }>`
+      INSERT INTO topics (title, private) VALUES ('private', true) RETURNING id`
+    if (!row) throw new Error('no topic')
+    await demo.sql`INSERT INTO memberships VALUES (${row.id}, 'olena', true)`
+    await demo.sql`INSERT INTO messages (topic_id, author, content) VALUES (${row.id}, 'Olena', 'between us')`
     await use(row.id)
   },
 })
