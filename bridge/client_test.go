@@ -27,7 +27,7 @@ type frame struct {
 	Payload struct {
 		TopicID  *string           `json:"topic_id"`
 		ID       string            `json:"id"`
-		Message  map[string]any    `json:"message"`
+		Message  object            `json:"message"`
 		Moved    bool              `json:"moved"`
 		Topics   []string          `json:"topics"`
 		Reason   string            `json:"reason"`
@@ -41,6 +41,18 @@ type frame struct {
 	} `json:"payload"`
 
 	sseID string // of the message that carried it
+}
+
+// object is that of a row; the text of an $error, which has the same name, is left
+// out.
+type object map[string]any
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *object) UnmarshalJSON(text []byte) error {
+	if text[0] != '{' {
+		return nil
+	}
+	return json.Unmarshal(text, (*map[string]any)(o))
 }
 
 func (f frame) String() string {
@@ -73,6 +85,12 @@ func dial(t *testing.T, addr, query string) *client {
 	if err != nil {
 		t.Fatalf("dial: %v", err)
 	}
+	return listenTo(t, conn)
+}
+
+// listenTo reads a connection's frames.
+func listenTo(t *testing.T, conn *websocket.Conn) *client {
+	t.Helper()
 	conn.SetReadLimit(-1)
 	c := &client{t: t, frames: make(chan frame, 1000), conn: conn}
 	go func() {
