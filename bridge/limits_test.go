@@ -75,6 +75,40 @@ func TestLimits_of_a_handshake(t *testing.T) {
 	}
 }
 
+// What a connection asks too much of is counted by the limit's name.
+func TestLimits_of_a_connection(t *testing.T) {
+	t.Parallel()
+	url, conn := application(t)
+	exec(t, conn, private)
+	ping := map[string]any{"type": "ping", "ref": 1}
+	join := map[string]any{"type": "join", "ref": 1, "topics": []string{"topic_7"}}
+	for setting, tt := range map[string]struct {
+		edit   func(o *Options)
+		frames []map[string]any
+		code   string
+	}{
+		"limits.frame_bytes":       {func(o *Options) { o.Gate.Limits.FrameBytes = 8 }, []map[string]any{ping}, "too_large"},
+		"limits.frames_per_second": {func(o *Options) { o.WS.FramesPerSecond = 1 }, []map[string]any{ping, ping}, "rate_limited"},
+		"limits.joins_per_second":  {func(o *Options) { o.Gate.Limits.JoinsPerSecond = 1 }, []map[string]any{join, join}, "rate_limited"},
+		"limits.handshake_timeout": {func(o *Options) { asking(o); o.WS.HandshakeTimeout = 100 * time.Millisecond }, nil, "unauthenticated"},
+	} {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			d := launch(t, url, tt.edit)
+			c := dial(t, d.http, "")
+			for _, f := range tt.frames {
+				c.send(f)
+			}
+			for f := c.next(); f.Type != "$error" || f.Payload.Code != tt.code; f = c.next() {
+			}
+			_, body := get(t, "http://"+d.admin+"/metrics")
+			if line := fmt.Sprintf("rowcast_refused_total{setting=%q} 1\n", setting); !strings.Contains(body, line) {
+				t.Errorf("metrics lack %s", line)
+			}
+		})
+	}
+}
+
 // Behind a proxy the client's address counts, as the proxy tells it; from
 // anybody else it is a claim, and the peer's address counts.
 func TestLimits_connections_per_address(t *testing.T) {

@@ -27,14 +27,19 @@ func (s *session) arrive(ctx context.Context, r *http.Request) error {
 	case s.level == rooms.Plain:
 		return unidentified(nil)
 	default:
-		s.patience = time.AfterFunc(s.h.o.HandshakeTimeout, func() { s.end(unidentified(nil)) })
+		s.patience = time.AfterFunc(s.h.o.HandshakeTimeout, func() {
+			s.end(refusal(nil, *s.h.gate.Refuse("limits.handshake_timeout", rooms.Unauthenticated, noToken)))
+		})
 	}
 	return nil
 }
 
+// noToken is what who brings none is told.
+const noToken = "a token is required"
+
 // unidentified ends a session whose client does not say who it is.
 func unidentified(ref json.RawMessage) ending {
-	return refusal(ref, auth.Refusal{Code: rooms.Unauthenticated, Message: "a token is required"})
+	return refusal(ref, auth.Refusal{Code: rooms.Unauthenticated, Message: noToken})
 }
 
 // admit makes the client who it has proved to be, tells it so, and lets it stay

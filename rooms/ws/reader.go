@@ -60,7 +60,7 @@ func (s *session) receive(ctx context.Context) ([]byte, error) {
 	case err != nil:
 		return nil, s.fault(err)
 	case len(data) > limit:
-		return nil, refusal(nil, auth.Refusal{Code: rooms.TooLarge, Message: "message over limits.frame_bytes"})
+		return nil, refusal(nil, *s.h.gate.Refuse("limits.frame_bytes", rooms.TooLarge, "message over limits.frame_bytes"))
 	case kind == websocket.MessageText && s.level == rooms.Library && !utf8.Valid(data):
 		return nil, ending{code: websocket.StatusInvalidFramePayloadData}
 	}
@@ -91,7 +91,7 @@ func (s *session) take(ctx context.Context, data []byte) error {
 	r.asked = now
 	switch {
 	case !inTime:
-		return s.complain(&s.hurried, r, rooms.RateLimited, "over limits.frames_per_second")
+		return s.slowDown(r, "limits.frames_per_second")
 	case err != nil:
 		return s.complain(&s.bad, r, rooms.BadFrame, err.Error())
 	}
@@ -100,11 +100,17 @@ func (s *session) take(ctx context.Context, data []byte) error {
 		return s.sub.Control(rooms.PongFrame(r.Ref, now))
 	case "auth", "join": // what may make the daemon ask somebody else
 		if !s.joins.Take(now) {
-			return s.complain(&s.hurried, r, rooms.RateLimited, "over limits.joins_per_second")
+			return s.slowDown(r, "limits.joins_per_second")
 		}
 	}
 	s.requests.put(r, func(r request) { s.serve(ctx, r) })
 	return nil
+}
+
+// slowDown answers a frame that came too fast.
+func (s *session) slowDown(r request, setting string) error {
+	refused := s.h.gate.Refuse(setting, rooms.RateLimited, "over "+setting)
+	return s.complain(&s.hurried, r, refused.Code, refused.Message)
 }
 
 // complain answers a frame with an error, and too many of them with the end.
