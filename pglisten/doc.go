@@ -53,5 +53,11 @@
 // poll that finds it over looks again, through all of the log, as do those after
 // it, until the reader settles again: a sleeping one does so at once.
 //
+// # Functions
+//
+// Functions, apart from all this and on a few connections of its own, calls what
+// the application says about tokens and topics: one read-only transaction and
+// one round trip a call.
+//
 // pglisten never imports rooms, bridge, config, net/http or a WebSocket.
 package pglisten

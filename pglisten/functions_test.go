@@ -485,7 +485,12 @@ func BenchmarkFunctions_Authorize(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
-	defer func() { cancel(); <-done }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	}()
 	<-f.Ready()
 	for b.Loop() {
 		if allowed, err := f.Authorize(ctx, "topic_7", []byte(`{"sub":"ann"}`)); err != nil || !allowed {
