@@ -22,15 +22,9 @@ export class Panes {
     await page.clock.install()
     await page.goto(demo.url)
     // Olena's private topics may come later than the others, with the list of topics.
-    const own = ['topic_7', 'topic_7', 'topic_8', 'user_maks', 'user_olena']
-    await expect
-      .poll(() =>
-        panes
-          .memberships()
-          .filter(topic => own.includes(topic))
-          .toSorted(),
-      )
-      .toEqual(own)
+    const wanted = ['topic_7', 'topic_7', 'topic_8', 'user_maks', 'user_olena']
+    const joined = (): string[] => panes.memberships().filter(topic => wanted.includes(topic))
+    await expect.poll(() => joined().toSorted()).toEqual(wanted)
     panes.wire.frames.length = 0 // the last two seconds came with the joins: what other tests have written
     return panes
   }
