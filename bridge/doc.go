@@ -28,18 +28,18 @@
 //
 // Popped, the stack runs in the direction of the road: not ready (for the drain
 // delay), no new sockets, the source stopped with the batch in hand published,
-// the sessions drained, told and closed, the gate and what it asks, hub, http,
-// admin. All of it has one deadline; what has not ended by then is cut. A start that fails half-way pops
-// the half, and its error is what Run returns. Once the source has begun, it
-// reconnects by itself for ever and only /readyz tells.
+// the sessions drained, told and closed, gate, hub, functions, http, admin. All
+// of it has one deadline; what has not ended by then is cut. A start that fails
+// half-way pops the half, and its error is what Run returns. Once the source has
+// begun, it reconnects by itself for ever and only /readyz tells.
 //
 // # Goroutines
 //
 // The source calls the sink from its one goroutine; the sink returns when the
 // hub has the items, and never waits for a client. The hub, the gate, the
-// functions, the source and each port have a goroutine that Run starts and waits for; sessions belong to their
-// endpoints. Metrics are read from the parts when somebody asks, from any
-// goroutine; nothing is counted twice.
+// functions, the source and each port have a goroutine that Run starts and waits
+// for; sessions belong to their endpoints. Metrics are read from the parts when
+// somebody asks, from any goroutine; nothing is counted twice.
 //
 // The package never imports viper, the protocol of Postgres, or websocket:
 // settings come as [Options], and the parts are named in them.

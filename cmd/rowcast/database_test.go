@@ -104,8 +104,9 @@ func TestWatchCommands(t *testing.T) {
 
 func TestConfigCommand(t *testing.T) {
 	t.Parallel()
-	printed := must(t, "DATABASE_URL=postgres://u:s3cret@h/db", "ROWCAST_HISTORY_AGE=90m", "config", "--limits.queue_bytes=2MB")
-	contains(t, printed, `url: "postgres://u:xxxxx@h/db"`, "age: 1h30m\n", "queue_bytes: 2MB\n")
+	printed := must(t, "DATABASE_URL=postgres://u:s3cret@h/db", "ROWCAST_AUTH_JWT_SECRET=s3cret", "ROWCAST_HISTORY_AGE=90m",
+		"config", "--limits.queue_bytes=2MB", "--auth.mode=jwt")
+	contains(t, printed, `url: "postgres://u:xxxxx@h/db"`, `secret: "xxxxx"`, "age: 1h30m\n", "queue_bytes: 2MB\n")
 
 	file := filepath.Join(t.TempDir(), "rowcast.yaml")
 	if err := os.WriteFile(file, []byte(printed), 0o600); err != nil {
@@ -114,7 +115,7 @@ func TestConfigCommand(t *testing.T) {
 	if again := must(t, "config", "--config="+file); again != printed {
 		t.Errorf("printed\n%sread as\n%s", printed, again)
 	}
-	if out := must(t, "config", "--check", "--config="+file); out != "" {
+	if out := must(t, "ROWCAST_AUTH_JWT_SECRET="+tokenSecret, "config", "--check", "--config="+file); out != "" {
 		t.Errorf("a good configuration: %q", out)
 	}
 	_, errs, code := run(t, "config", "--check", "--http.addr=:80", "--log.level=loud")
