@@ -44,7 +44,7 @@ func makeDaemon(ctx context.Context, database, role string) error {
 	if err != nil {
 		return err
 	}
-	c := exec.CommandContext(ctx, psql(), "-X", "-q", "-d", database, "-v", "role="+role, "-f", script)
+	c := exec.CommandContext(ctx, psql(), "-X", "-q", "-d", database, "-v", "role="+role, "-v", "password="+role, "-f", script)
 	var said bytes.Buffer
 	c.Stderr = &said
 	if err := c.Run(); err != nil {

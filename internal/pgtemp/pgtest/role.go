@@ -10,8 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Role makes a role that may log in, and nothing else, and returns its name. It
-// is dropped when the test ends, with all it was given in this database.
+// Role makes a role that may log in, and nothing else, and returns its name,
+// which is its password, for a server that asks. It is dropped when the test
+// ends, with all it was given in this database.
 func Role(t testing.TB, database string) (name string) {
 	t.Helper()
 	name = roleName()
@@ -21,20 +22,20 @@ func Role(t testing.TB, database string) (name string) {
 	}
 	defer func() { _ = conn.Close(t.Context()) }() // nothing is lost with it
 	t.Cleanup(func() { dropRole(t, database, name) })
-	if _, err := conn.Exec(t.Context(), "CREATE ROLE "+name+" LOGIN"); err != nil {
+	if _, err := conn.Exec(t.Context(), "CREATE ROLE "+name+" LOGIN PASSWORD '"+name+"'"); err != nil {
 		t.Fatalf("make the role %s: %v", name, err)
 	}
 	return name
 }
 
-// As is the database's URL for another role.
+// As is the database's URL for a role that Role or Daemon made.
 func As(t testing.TB, database, role string) string {
 	t.Helper()
 	u, err := url.Parse(database)
 	if err != nil {
 		t.Fatalf("parse %q: %v", database, err)
 	}
-	u.User = url.User(role)
+	u.User = url.UserPassword(role, role)
 	return u.String()
 }
 
