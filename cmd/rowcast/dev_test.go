@@ -246,6 +246,70 @@ func TestDev_sends_each_row_that_the_API_answers_with(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
+// TestDev_lets_members_into_a_private_topic joins it as its owner, as somebody
+// else and as nobody.
+func TestDev_lets_members_into_a_private_topic(t *testing.T) {
+	t.Parallel()
+	d := startDev(t, "dev")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	join := func(protocols ...string) (*websocket.Conn, error) {
+		ws, _, err := websocket.Dial(ctx, strings.Replace(d.page, "http", "ws", 1)+"ws?topics=topic_8", &websocket.DialOptions{Subprotocols: protocols})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = d.database(t).Exec(ctx, "INSERT INTO messages (topic_id, content) VALUES (8, 'a raise')"); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			_, frame, err := ws.Read(ctx)
+			if err != nil || strings.Contains(string(frame), "a raise") {
+				return ws, err
+			}
+		}
+	}
+	for _, protocols := range [][]string{nil, {"rowcast.plain", "bearer." + d.logIn(t, "maks")}} {
+		if ws, err := join(protocols...); websocket.CloseStatus(err) != 4403 {
+			ws.CloseNow()
+			t.Errorf("%s joined a private topic: %v", protocols, err)
+		}
+	}
+	ws, err := join("rowcast.plain", "bearer."+d.logIn(t, "olena"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.CloseNow()
+	if _, err := d.database(t).Exec(ctx, "DELETE FROM memberships WHERE member = 'olena'"); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, _, err = ws.Read(ctx)
+	}
+	if websocket.CloseStatus(err) != 4403 {
+		t.Errorf("her membership was deleted, and she got %v", err)
+	}
+}
+
+// logIn returns a token of the demo.
+func (d *dev) logIn(t *testing.T, user string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.page+"api/login", strings.NewReader(`{"user":"`+user+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	defer http.DefaultClient.CloseIdleConnections()
+	var answer struct{ Token string }
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer.Token
+}
+
 func TestDev_says_in_one_line_what_is_wrong(t *testing.T) {
 	t.Parallel()
 	var c net.ListenConfig

@@ -115,7 +115,7 @@ func (a *API) refused(r *http.Request, err error) reply {
 		case pg.Code == "23503" && pg.ConstraintName == "memberships_member_fkey":
 			said = refusal{http.StatusNotFound, "there is no such user"}
 		case pg.Code == "23503": // foreign_key_violation
-			said = refusal{http.StatusNotFound, "there is no such topic"}
+			said = refusal{http.StatusNotFound, "there is no such public topic"}
 		case pg.Code == "23505": // unique_violation
 			said = refusal{http.StatusConflict, "there is one already"}
 		case pg.Code == "23514": // check_violation

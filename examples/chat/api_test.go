@@ -84,6 +84,7 @@ func TestAPI_refuses(t *testing.T) {
 		{messages, `{"author":"Maks","content":"` + strings.Repeat("a", maxBody) + `"}`, 413, `{"error":"the body is larger than 65536 bytes"}`},
 		{"POST /api/topics/99/messages", `{"author":"Maks","content":"hi"}`, 404, `{"error":"there is no such topic"}`},
 		{"POST /api/topics/7'--/messages", `{"author":"Maks","content":"hi"}`, 400, `{"error":"\"7'--\" is no id"}`},
+		{"POST /api/proposals", `{"topic_id":"8","title":"hi"}`, 404, `{"error":"there is no such public topic"}`},
 		{"POST /api/proposals", `{"topic_id":"seven","title":"hi"}`, 400, `{"error":"the body: \"seven\" is no id"}`},
 		{"GET /api/topics/7/messages?limit=0", "", 400, `{"error":"limit is 1 to 500"}`},
 		{"PATCH /api/messages/99", `{"content":"hi"}`, 404, `{"error":"there is no such row"}`},
