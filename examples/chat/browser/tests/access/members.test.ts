@@ -84,7 +84,11 @@ test('signed out: everything is left and the cache is empty; signed in, all is f
   await expect.poll(olena.messages).toEqual(['while he was away'])
   expect(wire.frames.filter(frame => frame.text.includes('while he was away'))).toHaveLength(1)
 
+  await page.getByTestId('delay-1500').check()
   await maks.get('sign-in').click()
+  await maks.get('topics').waitFor()
+  expect(await maks.get('topics').locator('button').count()).toBe(0)
+  await page.getByTestId('delay-0').check()
   await expect.poll(maks.state).toBe('connected')
   await maks.get(`topic-${topic}`).click()
   await expect.poll(maks.messages).toEqual(['while he was away'])
