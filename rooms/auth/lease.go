@@ -35,10 +35,13 @@ func NewLease(soon func(left time.Duration), over func()) *Lease {
 	return &Lease{soon: soon, over: over, now: time.Now}
 }
 
-// Renew sets the end; the zero time is none.
+// Renew sets the end; the zero time is none. The end that there was is not warned
+// of again: who answers a warning with the same token would be warned for ever.
 func (l *Lease) Renew(until time.Time) {
 	l.mu.Lock()
-	l.until, l.warned = until, l.soon == nil
+	if !until.Equal(l.until) {
+		l.until, l.warned = until, l.soon == nil
+	}
 	l.mu.Unlock()
 	l.look()
 }

@@ -62,6 +62,12 @@ func TestLease(t *testing.T) {
 			<-time.After(59*time.Minute + 30*time.Second)
 			in(w, time.Hour)
 		}, []string{"59m0s: soon 1m0s", "1h58m30s: soon 1m0s", "1h59m30s: over"}},
+		"renewed with the same end": {func(w *watch) {
+			end := time.Now().Add(time.Hour)
+			w.lease.Renew(end)
+			<-time.After(59*time.Minute + 30*time.Second)
+			w.lease.Renew(end)
+		}, []string{"59m0s: soon 1m0s", "1h0m0s: over"}},
 		"renewed for a shorter time": {func(w *watch) {
 			in(w, time.Hour)
 			in(w, 2*time.Minute)
