@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func identityOf(claims map[string]any, names claimNames) (*Identity, error) {
 	if id.Claims, err = json.Marshal(claims); err != nil {
 		return nil, errors.New("claims cannot be encoded")
 	}
-	id.digest, err = fingerprint(claims)
+	id.digest, err = fingerprint(claims, names.subject)
 	return &id, err
 }
 
@@ -167,14 +168,13 @@ func date(claims map[string]any, name string) (time.Time, error) {
 }
 
 // fingerprint is the same for all tokens that say the same of their bearer, though
-// they were issued at different times.
-func fingerprint(claims map[string]any) ([sha256.Size]byte, error) {
-	lasting := make(map[string]any, len(claims))
-	for name, v := range claims {
-		switch name {
-		case "exp", "iat", "nbf", "jti":
-		default:
-			lasting[name] = v
+// they were issued at different times. Who the bearer is always counts, whatever
+// the claim is called.
+func fingerprint(claims map[string]any, subject string) ([sha256.Size]byte, error) {
+	lasting := maps.Clone(claims)
+	for _, name := range []string{"exp", "iat", "nbf", "jti"} {
+		if name != subject {
+			delete(lasting, name)
 		}
 	}
 	b, err := json.Marshal(lasting)

@@ -104,6 +104,19 @@ func TestNewIdentity_digest(t *testing.T) {
 	if of(`{"user":{"exp":20}}`) == of(`{"user":{"exp":30}}`) {
 		t.Error("an exp that is not the token's is left out")
 	}
+	by := func(name, claims string) [32]byte {
+		t.Helper()
+		id, err := newIdentity([]byte(claims), claimNames{topics: DefaultTopicsClaim, subject: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id.digest
+	}
+	for _, name := range []string{"sub", "exp", "iat", "nbf", "jti"} {
+		if by(name, `{"`+name+`":1}`) == by(name, `{"`+name+`":2}`) {
+			t.Errorf("those whom %s tells apart share decisions", name)
+		}
+	}
 }
 
 func TestNewIdentity_refuses(t *testing.T) {
