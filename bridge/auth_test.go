@@ -1,15 +1,11 @@
 package bridge
 
 import (
-	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"rowcast/internal/pgtemp/pgtest"
 	"rowcast/pglisten"
@@ -40,28 +36,11 @@ func asking(o *Options) {
 // page of the daemon's own.
 func visit(t *testing.T, addr, session string) *client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws://"+addr+"/ws", &websocket.DialOptions{
-		Subprotocols: []string{"rowcast.v1"},
-		HTTPHeader:   http.Header{"Cookie": {"session=" + session}, "Origin": {"http://" + addr}},
-	})
-	if err != nil {
-		t.Fatalf("dial: %v", err)
+	c, res := knock(t, addr, "", http.Header{"Cookie": {"session=" + session}, "Origin": {"http://" + addr}}, "rowcast.v1")
+	if c == nil {
+		t.Fatalf("dial: %s", res.Status)
 	}
-	return listenTo(t, conn)
-}
-
-// send sends a frame.
-func (c *client) send(fields map[string]any) {
-	c.t.Helper()
-	text, err := json.Marshal(fields)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if err := c.conn.Write(c.t.Context(), websocket.MessageText, text); err != nil {
-		c.t.Fatal(err)
-	}
+	return c
 }
 
 func TestAuth(t *testing.T) {

@@ -67,30 +67,39 @@ func (f frame) String() string {
 type client struct {
 	t      *testing.T
 	frames chan frame
-	end    error // once frames is closed
-	conn   *websocket.Conn
-	cursor string // the newest
+	end    error              // once frames is closed
+	conn   *websocket.Conn    // nil: a stream
+	cancel context.CancelFunc // of a stream
+	cursor string             // the newest
 }
 
 // dial opens a WebSocket; without topics in the query at the library level.
 func dial(t *testing.T, addr, query string) *client {
 	t.Helper()
-	o := &websocket.DialOptions{}
+	var protocols []string
 	if query == "" {
-		o.Subprotocols = []string{"rowcast.v1"}
+		protocols = []string{"rowcast.v1"}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws://"+addr+"/ws?"+query, o)
-	if err != nil {
-		t.Fatalf("dial: %v", err)
+	c, res := knock(t, addr, query, nil, protocols...)
+	if c == nil {
+		t.Fatalf("dial: %s", res.Status)
 	}
-	return listenTo(t, conn)
+	return c
 }
 
-// listenTo reads a connection's frames.
-func listenTo(t *testing.T, conn *websocket.Conn) *client {
+// knock shakes hands for a WebSocket. There is no client where the answer is no.
+func knock(t *testing.T, addr, query string, header http.Header, protocols ...string) (*client, *http.Response) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn, res, err := websocket.Dial(ctx, "ws://"+addr+"/ws?"+query, &websocket.DialOptions{HTTPHeader: header, Subprotocols: protocols})
+	switch {
+	case err == nil:
+	case res != nil:
+		return nil, res
+	default:
+		t.Fatalf("dial: %v", err)
+	}
 	conn.SetReadLimit(-1)
 	c := &client{t: t, frames: make(chan frame, 1000), conn: conn}
 	go func() {
@@ -105,11 +114,21 @@ func listenTo(t *testing.T, conn *websocket.Conn) *client {
 		}
 	}()
 	t.Cleanup(func() { c.close() })
-	return c
+	return c, res
 }
 
 // stream opens a stream of server-sent events.
 func stream(t *testing.T, addr, query string) *client {
+	t.Helper()
+	c, res := request(t, addr, query, nil)
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("open stream: %s", res.Status)
+	}
+	return c
+}
+
+// request asks for a stream. Where the answer is no, its frame is the body.
+func request(t *testing.T, addr, query string, header http.Header) (*client, *http.Response) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	t.Cleanup(cancel)
@@ -117,15 +136,19 @@ func stream(t *testing.T, addr, query string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if header != nil {
+		req.Header = header
+	}
 	transport := &http.Transport{DisableKeepAlives: true}
 	res, err := transport.RoundTrip(req)
 	if err != nil {
 		t.Fatalf("open stream: %v", err)
 	}
+	c := &client{t: t, frames: make(chan frame, 1000), cancel: cancel}
+	prefix := "data: "
 	if res.StatusCode != http.StatusOK {
-		t.Fatalf("open stream: %s", res.Status)
+		prefix = ""
 	}
-	c := &client{t: t, frames: make(chan frame, 1000)}
 	go func() {
 		defer close(c.frames)
 		defer res.Body.Close() //nolint:errcheck // it was read to its end
@@ -135,18 +158,14 @@ func stream(t *testing.T, addr, query string) *client {
 			if v, ok := strings.CutPrefix(s.Text(), "id: "); ok {
 				id = v
 			}
-			if v, ok := strings.CutPrefix(s.Text(), "data: "); ok {
+			if v, ok := strings.CutPrefix(s.Text(), prefix); ok {
 				c.decode([]byte(v), id)
 			}
 		}
 		c.end = errors.Join(s.Err(), errors.New("end of stream"))
 	}()
-	t.Cleanup(func() {
-		cancel()
-		for range c.frames {
-		}
-	})
-	return c
+	t.Cleanup(func() { c.close() })
+	return c, res
 }
 
 func (c *client) decode(data []byte, sseID string) {
@@ -159,7 +178,11 @@ func (c *client) decode(data []byte, sseID string) {
 
 // close leaves without a word.
 func (c *client) close() {
-	_ = c.conn.CloseNow()
+	if c.conn != nil {
+		_ = c.conn.CloseNow()
+	} else {
+		c.cancel()
+	}
 	for range c.frames {
 	}
 }
@@ -199,6 +222,18 @@ func (c *client) want(kind string) frame {
 	return f
 }
 
+// send sends a frame.
+func (c *client) send(fields map[string]any) {
+	c.t.Helper()
+	text, err := json.Marshal(fields)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := c.conn.Write(c.t.Context(), websocket.MessageText, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // join joins a topic at the library level and returns the replay and the answer.
 func (c *client) join(topic, since string) (replay []frame, joined frame) {
 	c.t.Helper()
@@ -206,13 +241,7 @@ func (c *client) join(topic, since string) (replay []frame, joined frame) {
 	if since != "" {
 		request["since"] = since
 	}
-	text, err := json.Marshal(request)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if err := c.conn.Write(c.t.Context(), websocket.MessageText, text); err != nil {
-		c.t.Fatal(err)
-	}
+	c.send(request)
 	for {
 		f := c.next()
 		switch f.Type {
