@@ -16,7 +16,7 @@ export function Members({ topicId }: { topicId: string }) {
         Object.entries(USERS).map(([user, name]) => {
           const member = members.find(m => m.member === user)
           return (
-            <span key={user} data-member={user} data-in={!!member}>
+            <span key={user}>
               {member && name}
               {mine && user !== id && (
                 <button
