@@ -31,6 +31,9 @@ func newDev() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Try it: a throw-away Postgres, a demo, the daemon",
+		Long: `dev starts a Postgres of its own, the demo's API and page, and the daemon. Who
+brings no token reads what is public. Tokens are signed with a secret of this
+run, or with ROWCAST_AUTH_JWT_SECRET: then "rowcast token" makes some, too.`,
 		Args:  cobra.NoArgs,
 	}
 	var d demo
