@@ -63,9 +63,11 @@ func (s *session) serve(ctx context.Context, r request) {
 	}
 }
 
-// join answers a join. It fails only when the session ends.
+// join answers a join. It fails only when the session ends. Who is told that a
+// topic is forbidden does not stay in it, though nobody announced a revocation.
 func (s *session) join(ctx context.Context, r request) {
-	verdict := s.h.gate.Judge(ctx, s.identity, r.Topics, s.sub.Topics())
+	joined := s.sub.Topics()
+	verdict := s.h.gate.Judge(ctx, s.identity, r.Topics, joined)
 	_ = s.sub.Join(ctx, rooms.JoinRequest{
 		Ref:      r.Ref,
 		Topics:   verdict.Topics,
@@ -75,4 +77,5 @@ func (s *session) join(ctx context.Context, r request) {
 		Lookback: r.lookback(),
 		Asked:    r.asked,
 	})
+	s.lose(joined, verdict)
 }

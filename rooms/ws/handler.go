@@ -227,7 +227,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 			silent = append(silent, s)
 			continue
 		}
-		s.dismiss(rooms.ByeFrame(int(websocket.StatusServiceRestart), true, randv2.N(h.o.Spread)))
+		s.dismiss(h.bye())
 	}
 	h.mu.Unlock()
 
@@ -238,6 +238,11 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 		return nil // in time
 	}
 	return context.Cause(ctx)
+}
+
+// bye tells a client to come back.
+func (h *Handler) bye() []byte {
+	return rooms.ByeFrame(int(websocket.StatusServiceRestart), true, randv2.N(h.o.Spread))
 }
 
 // closePlain closes the sessions within h.o.Spread, a few within much less.

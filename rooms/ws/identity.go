@@ -78,7 +78,7 @@ func (s *session) signIn(ctx context.Context, r request) {
 		s.disbelieve(r, auth.Refusal{Code: rooms.Forbidden, Message: "the token is somebody else's: connect anew"})
 	default:
 		s.admit(id, rooms.AuthedFrame(r.Ref, left(id)))
-		s.narrow(ctx)
+		s.narrow(ctx, before)
 	}
 }
 
@@ -98,14 +98,27 @@ func left(id *auth.Identity) time.Duration {
 }
 
 // narrow takes away the topics that the client may no longer be in, now that it
-// shows another token. What cannot be judged now stays: it was allowed, and who
-// takes it away says so.
-func (s *session) narrow(ctx context.Context) {
+// shows another token. When it cannot be found out now, the client stays where the
+// same claims brought it; with others it has to come back, for it may be the one
+// who keeps the application from answering.
+func (s *session) narrow(ctx context.Context, before *auth.Identity) {
 	joined := s.sub.Topics()
 	if len(joined) == 0 {
 		return
 	}
 	verdict := s.h.gate.Judge(ctx, s.identity, joined, joined)
+	if !s.identity.Renews(before) && slices.ContainsFunc(joined, func(topic string) bool {
+		return verdict.Denied[topic].Code == rooms.Unavailable
+	}) {
+		s.dismiss(s.h.bye())
+		return
+	}
+	s.lose(joined, verdict)
+}
+
+// lose takes away topics that the client was in when it was found that it may not
+// be.
+func (s *session) lose(joined []string, verdict auth.Verdict) {
 	lost := slices.DeleteFunc(joined, func(topic string) bool {
 		d, denied := verdict.Denied[topic]
 		return !denied || d.Code == rooms.Unavailable

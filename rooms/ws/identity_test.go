@@ -263,11 +263,41 @@ func TestRenew(t *testing.T) {
 		},
 		"the application is away": func(t *testing.T, w *world, app *application, c *client) {
 			app.change(func(a *application) { a.away = true })
-			c.send(`{"type":"auth","token":%q}`, w.issue(t, jwt.MapClaims{"topics": []string{"private"}, "role": "guest"}))
+			<-time.After(auth.DefaultCache)
+			c.send(`{"type":"auth","token":%q}`, w.issue(t, jwt.MapClaims{"jti": "2"}))
 			c.expect("$authed")
-			if f := c.expect("$left"); !reflect.DeepEqual(f.Payload.Topics, []string{"other"}) {
+			synctest.Wait()
+			c.expectEvent(w.publish("private"))
+		},
+		"the application is away, and the claims are others": func(t *testing.T, w *world, app *application, c *client) {
+			app.change(func(a *application) { a.away = true })
+			c.send(`{"type":"auth","token":%q}`, w.issue(t, jwt.MapClaims{"role": "guest"}))
+			c.expect("$authed")
+			c.expect("$bye")
+			c.expectClose(websocket.StatusServiceRestart)
+		},
+		"a topic is joined again that is not allowed any more": func(t *testing.T, w *world, app *application, c *client) {
+			app.change(func(a *application) { delete(a.members, "private") })
+			<-time.After(auth.DefaultCache)
+			c.send(`{"type":"join","topics":["private","public","other"]}`)
+			f := c.expect("$joined")
+			if !reflect.DeepEqual(f.Payload.Topics, []string{"public", "other"}) || f.Payload.Denied["private"].Code != rooms.Forbidden {
 				t.Fatal(f.raw)
 			}
+			if f := c.expect("$left"); f.Payload.Code != "revoked" || !reflect.DeepEqual(f.Payload.Topics, []string{"private"}) {
+				t.Fatal(f.raw)
+			}
+			w.publish("private")
+			c.expectEvent(w.publish("other"))
+		},
+		"a topic is joined again while the application is away": func(t *testing.T, w *world, app *application, c *client) {
+			app.change(func(a *application) { a.away = true })
+			<-time.After(auth.DefaultCache)
+			c.send(`{"type":"join","topics":["private"]}`)
+			if f := c.expect("$joined"); f.Payload.Denied["private"].Code != rooms.Unavailable {
+				t.Fatal(f.raw)
+			}
+			synctest.Wait()
 			c.expectEvent(w.publish("private"))
 		},
 	} {
