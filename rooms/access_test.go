@@ -212,13 +212,13 @@ func TestAccess(t *testing.T) {
 			mark := f.hub.Mark()
 			f.publish(1, "b")
 			s.Evict([]string{"c", "x", "a"})
+			f.join(s, JoinRequest{Topics: []string{"a"}, Mark: mark})
 			s.Evict([]string{"a"})
 			f.publish(1, "a")
 			f.publish(1, "b")
-			f.join(s, JoinRequest{Topics: []string{"a"}, Mark: mark})
 			f.join(other, JoinRequest{Topics: []string{"b"}, Mark: mark})
 			f.join(s, JoinRequest{Topics: []string{"a"}, Mark: f.hub.Mark()})
-			f.want(s, "joined(a,b,c) 1 left(a,c revoked) 3 joined( a:unavailable) joined(a)")
+			f.want(s, "joined(a,b,c) 1 left(a,c revoked) joined( a:unavailable) 3 joined(a)")
 			f.want(other, "joined(a) 2 joined(b)")
 		},
 		"nobody_is_evicted_who_is_ending": func(t *testing.T, f *fixture) {
@@ -334,6 +334,16 @@ func TestAccessBehind(t *testing.T) {
 			f.access(Granted, "ann", "a")
 			f.publish(40, "c")
 			f.want(s, "resync(b slow_consumer)")
+		},
+		"and_once_to_who_came_again": func(_ *testing.T, f *fixture) {
+			s := f.guest(Library, "ann", "a")
+			f.want(s, "joined(a)")
+			f.publish(5, "a")
+			f.access(Revoked, "ann", "a")
+			f.join(s, JoinRequest{Topics: []string{"a"}, Mark: f.hub.Mark()})
+			f.publish(5, "a")
+			f.publish(40, "c")
+			f.want(s, "resync(a slow_consumer) left(a revoked) joined(a)")
 		},
 		"the_word_of_it_is_never_dropped": func(_ *testing.T, f *fixture) {
 			s := f.guest(Library, "ann", "a", "b", "c")
