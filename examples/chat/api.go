@@ -24,7 +24,7 @@ type Options struct {
 
 // API is the demo's backend: JSON over ordinary tables. That its rows reach
 // the other browser is not its work; all it does for rowcast is to pass on a
-// mutation id (transact).
+// mutation id (transact), and to sign tokens that the daemon takes too (login).
 type API struct {
 	db     *pgxpool.Pool
 	secret []byte
