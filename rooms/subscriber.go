@@ -33,7 +33,7 @@ const (
 	Event Kind = iota
 	Resync
 	Ping
-	Control // the answer to a client's frame, and what was given to Control
+	Control // the answer to a client's frame, or the last frame of all
 	Notice  // any other control frame
 )
 
@@ -122,15 +122,21 @@ func (s *Subscriber) Topics() []string {
 	return slices.Sorted(maps.Keys(s.topics))
 }
 
-// Control queues a control frame in its place between the events. It is never
-// dropped. The error is Err of a subscriber that was closed or finished.
-func (s *Subscriber) Control(frame []byte) error {
+// Control queues the answer to a client's frame, in its place between the events.
+// It is never dropped. The error is Err of a subscriber that was closed or
+// finished.
+func (s *Subscriber) Control(frame []byte) error { return s.tell(Control, frame) }
+
+// Notify is Control for a frame that answers none.
+func (s *Subscriber) Notify(frame []byte) error { return s.tell(Notice, frame) }
+
+func (s *Subscriber) tell(kind Kind, frame []byte) error {
 	s.hub.mu.RLock()
 	defer s.hub.mu.RUnlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
-		s.enqueue(Frame{Kind: Control, Data: frame})
+		s.enqueue(Frame{Kind: kind, Data: frame})
 	}
 	return s.err
 }

@@ -19,11 +19,11 @@ func (s *session) arrive(ctx context.Context, r *http.Request) error {
 	switch {
 	case refused != nil:
 		return refusal(nil, *refused)
-	case id != nil && s.level == rooms.Plain:
-		s.admit(id)
-		return s.joinURL(ctx, r.URL.RawQuery)
 	case id != nil:
-		s.admit(id, s.welcome())
+		s.admit(id, nil)
+		if s.level == rooms.Plain {
+			return s.joinURL(ctx, r.URL.RawQuery)
+		}
 	case s.level == rooms.Plain:
 		return unidentified(nil)
 	default:
@@ -42,15 +42,19 @@ func unidentified(ref json.RawMessage) ending {
 	return refusal(ref, auth.Refusal{Code: rooms.Unauthenticated, Message: noToken})
 }
 
-// admit makes the client who it has proved to be, tells it so, and lets it stay
-// for as long as that lasts.
-func (s *session) admit(id *auth.Identity, frames ...[]byte) {
+// admit makes the client who it has proved to be, answers the auth if there was
+// one, and lets it stay for as long as that lasts.
+func (s *session) admit(id *auth.Identity, answer []byte) {
+	known := s.identity != nil
 	s.identity = id
 	s.sub.Identify(id.Subject)
-	for _, f := range frames {
-		_ = s.sub.Control(f)
+	if answer != nil {
+		_ = s.sub.Control(answer)
 	}
-	s.lease.Renew(id.Expires) // may warn at once: after the frames
+	if s.level == rooms.Library && !known {
+		_ = s.sub.Notify(s.welcome())
+	}
+	s.lease.Renew(id.Expires) // may warn at once: after the others
 }
 
 // signIn answers an auth: the client's first words, or a fresh token for a
@@ -70,11 +74,9 @@ func (s *session) signIn(ctx context.Context, r request) {
 	switch {
 	case before == nil && refused != nil:
 		s.end(refusal(r.Ref, *refused))
-	case before == nil:
-		s.admit(id, rooms.AuthedFrame(r.Ref, left(id)), s.welcome())
 	case refused != nil:
 		s.disbelieve(r, *refused)
-	case before.Subject != "" && before.Subject != id.Subject:
+	case before != nil && before.Subject != "" && before.Subject != id.Subject:
 		s.disbelieve(r, auth.Refusal{Code: rooms.Forbidden, Message: "the token is somebody else's: connect anew"})
 	default:
 		s.admit(id, rooms.AuthedFrame(r.Ref, left(id)))
@@ -157,7 +159,7 @@ func (s *session) welcome() []byte {
 }
 
 // warn tells the client to bring a fresh token.
-func (s *session) warn(left time.Duration) { _ = s.sub.Control(rooms.TokenExpiringFrame(left)) }
+func (s *session) warn(left time.Duration) { _ = s.sub.Notify(rooms.TokenExpiringFrame(left)) }
 
 // expire ends the session of a token that has run out.
 func (s *session) expire() {

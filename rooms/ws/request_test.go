@@ -45,7 +45,7 @@ func FuzzFrame(f *testing.F) {
 		}
 		defer sub.Close(errGone)
 		s := newSession(handler, rooms.Library, sub, func() {})
-		s.admit(gate.Anonymous())
+		s.admit(gate.Anonymous(), nil)
 		for range maxFaults {
 			err = s.take(t.Context(), data)
 			s.requests.wait()
