@@ -106,6 +106,10 @@ BEGIN
   SELECT * INTO w FROM rowcast.watch x WHERE x.id = watch_id;
   need := ARRAY(SELECT k.attname FROM pg_index i JOIN pg_attribute k ON k.attrelid = i.indrelid AND k.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
                  WHERE i.indrelid = w.source AND i.indisprimary) || w.topic_column || w.subject_column;
+  -- Of these, one is gone: there is no telling which UPDATE counts, so each does.
+  IF w.subject_column IS NOT NULL AND w.columns IS NOT NULL AND rowcast.column_fault(w) IS NOT NULL THEN
+    w.columns := NULL;
+  END IF;
   IF w.derive <> '[]' THEN
     need := need || ARRAY(SELECT (d->>'column')::name FROM jsonb_array_elements(w.derive) d UNION ALL
                           SELECT f.value::name FROM jsonb_array_elements(w.derive) d, jsonb_each_text(d->'fields') f);

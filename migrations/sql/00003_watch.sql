@@ -49,6 +49,14 @@ CREATE FUNCTION rowcast.casts_to_json(type oid) RETURNS boolean LANGUAGE sql STA
                    JOIN pg_cast c ON c.castsource = t.oid AND c.casttarget = 'json'::regtype AND c.castmethod = 'f')
 $$;
 
+-- Whether values that are equal may differ as text, as those of citext, char(n)
+-- and numeric do; of a type that is not known here they may.
+CREATE FUNCTION rowcast.varies(type oid, coll oid) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT NOT (b.oid = ANY ('{text,varchar,int2,int4,int8,uuid,name,oid,bool,date}'::regtype[]) OR b.typtype = 'e')
+      OR EXISTS (SELECT FROM pg_collation c WHERE c.oid = coll AND NOT c.collisdeterministic)
+    FROM pg_type b WHERE b.oid = rowcast.base_type($1)
+$$;
+
 -- How long to wait for one of several locks. Who waits for one and holds another
 -- may be waited for by a writer; that the deadlock is then resolved before the
 -- writer looks for it (after deadlock_timeout) is what half of it is for.
@@ -59,6 +67,8 @@ $$;
 
 -- Runs commands that lock a table: waits for the lock 2 s, during which others
 -- wait behind it, lets them pass, tries again, and at last says who holds it.
+-- With partitions it is several locks, and whoever waits for the first may hold
+-- the next: then waiting is no use, and trying often is.
 -- +goose StatementBegin
 CREATE FUNCTION rowcast.run_locked(source regclass, commands text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
@@ -66,10 +76,10 @@ DECLARE
   command text;
   holders text;
   tree    bigint := (SELECT count(*) FROM pg_partition_tree(source));
-  tries   int := CASE WHEN tree > 1 THEN 10 ELSE 3 END;
+  tries   int := CASE WHEN tree > 1 THEN 200 ELSE 3 END;
 BEGIN
-  PERFORM set_config('lock_timeout', rowcast.patience(tree), true);
   FOR try IN 1 .. tries LOOP
+    PERFORM set_config('lock_timeout', CASE WHEN tree > 1 AND try % 10 <> 1 THEN '5ms' ELSE rowcast.patience(tree) END, true);
     BEGIN
       FOREACH command IN ARRAY commands LOOP
         EXECUTE command;
@@ -87,7 +97,7 @@ BEGIN
          AND l.relation IN (SELECT source UNION SELECT relid FROM pg_partition_tree(source))
          AND (l.mode NOT IN ('AccessShareLock', 'RowShareLock') OR commands[1] LIKE 'DROP%');
       IF try < tries THEN
-        PERFORM pg_sleep(try * 3.0 / tries);
+        PERFORM pg_sleep(CASE WHEN tree > 1 THEN 0.05 ELSE try END);
       END IF;
     END;
   END LOOP;
@@ -156,9 +166,11 @@ DECLARE
   virtual  name[];
   key      name[];
   needed   name[];
+  varied   name[];   -- those of the needed whose equal values may differ as text
   captured name[];
   live     rowcast.watch;
   op       text;
+  chosen   boolean;
   args     text;
   commands text[];
   notes    text[] := '{}';
@@ -211,6 +223,7 @@ BEGIN
    WHERE i.indrelid = w.source AND i.indisprimary;
 
   needed := ARRAY(SELECT c::name FROM rowcast.template_columns(w.topics) c UNION SELECT c FROM unnest(ARRAY[w.topic_column, w.subject_column]) c WHERE c IS NOT NULL);
+  varied := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = w.source AND a.attname = ANY (needed) AND rowcast.varies(a.atttypid, a.attcollation) ORDER BY a.attnum);
   captured := ARRAY(SELECT e FROM unnest(existing) e WHERE e = ANY (key || needed) OR (w.columns IS NULL OR e = ANY (w.columns)) AND e <> ALL (w.exclude));
 
   SELECT format('column "%s" is a virtual generated column, which is null inside triggers', c) INTO fault
@@ -268,10 +281,11 @@ BEGIN
   RETURNING id INTO w.id;
 
   commands := rowcast.drop_commands(w.source, access);
-  args := format('%s, %s, %L, %L', w.id, w.max_bytes,
-                 CASE WHEN w.columns IS NULL AND w.exclude = '{}' AND w.as_text = '{}' THEN 'whole' ELSE 'chosen' END,
-                 CASE WHEN w.unchanged THEN 'unchanged' ELSE 'changed' END);
   FOREACH op IN ARRAY w.ops || CASE WHEN 'delete' = ANY (w.ops) AND 'truncate' <> ALL (w.ops) THEN '{truncate}' ELSE '{}' END::text[] LOOP
+    -- The columns of an access watch say which UPDATEs count. It sends no row to
+    -- anybody: one that comes or goes is logged whole, which costs a sixth.
+    chosen := w.as_text <> '{}' OR (w.columns IS NOT NULL OR w.exclude <> '{}') AND NOT (access AND op <> 'update');
+    args := format('%s, %s, %L, %L', w.id, w.max_bytes, CASE WHEN chosen THEN 'chosen' ELSE 'whole' END, CASE WHEN w.unchanged THEN 'unchanged' ELSE 'changed' END);
     commands := commands || format(
       CASE WHEN op = 'truncate' THEN 'CREATE TRIGGER %I AFTER %s ON %s FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_truncate(%s)'
            WHEN w.level = 'row' THEN 'CREATE TRIGGER %I AFTER %s ON %s FOR EACH ROW EXECUTE FUNCTION rowcast.capture_row(%s)'
@@ -294,6 +308,9 @@ BEGIN
   END IF;
   IF w.as_text <> '{}' THEN
     notes := notes || format('sent as text, because a cast of their type to json could raise: %s', array_to_string(w.as_text, ', '));
+  END IF;
+  IF access AND varied <> '{}' THEN
+    notes := notes || format('a revocation finds its subject and topic by their text, and what is equal in these columns may not be spelt alike: %s', array_to_string(varied, ', '));
   END IF;
   IF w.columns IS NOT NULL AND 'update' = ANY (w.ops) AND NOT w.unchanged AND NOT access THEN
     notes := notes || 'an UPDATE of other columns makes no event (unchanged => true makes one)'::text;
@@ -350,12 +367,20 @@ CREATE FUNCTION rowcast.trigger_fault(watch_id int) RETURNS text LANGUAGE sql ST
    LIMIT 1
 $$;
 
+-- Which column that says whom a row concerns is gone, dropped or renamed, or NULL.
+CREATE FUNCTION rowcast.column_fault(w rowcast.watch) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT format('%s column missing: %s', u.kind, u.name)
+    FROM (SELECT 'subject', w.subject_column::text UNION SELECT 'topic', w.topic_column UNION SELECT 'topic', rowcast.template_columns(w.topics)) u(kind, name)
+   WHERE u.name IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = w.source AND a.attname = u.name AND a.attnum > 0)
+   LIMIT 1
+$$;
+
 -- SECURITY DEFINER: the daemon reads the view and owns nothing.
 CREATE FUNCTION rowcast.state_of(watch_id int) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT CASE
       WHEN c.oid IS NULL THEN 'table gone'
       WHEN f.fault IS NOT NULL THEN f.fault
-      WHEN m.column IS NOT NULL THEN format('%s column missing: %s', m.kind, m.column)
+      WHEN m.fault IS NOT NULL THEN m.fault
       WHEN j.column IS NOT NULL THEN format('column %s has got a cast to json: watch again', j.column)
       WHEN b.bell IS NULL THEN 'abandoned: no daemon has come yet'
       WHEN rowcast.is_abandoned(b.bell, (date_part('epoch', clock_timestamp()) * 1000)::bigint)
@@ -364,10 +389,7 @@ CREATE FUNCTION rowcast.state_of(watch_id int) RETURNS text LANGUAGE sql STABLE 
     FROM rowcast.watch w
     LEFT JOIN pg_class c ON c.oid = w.source
    CROSS JOIN LATERAL (SELECT rowcast.trigger_fault(w.id) AS fault) f
-    LEFT JOIN LATERAL (SELECT u.kind, u.name AS "column"
-                         FROM (SELECT 'subject', w.subject_column::text UNION SELECT 'topic', w.topic_column UNION SELECT 'topic', rowcast.template_columns(w.topics)) u(kind, name)
-                        WHERE u.name IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = w.source AND a.attname = u.name AND a.attnum > 0)
-                        LIMIT 1) m ON true
+   CROSS JOIN LATERAL (SELECT rowcast.column_fault(w) AS fault) m
     LEFT JOIN LATERAL (SELECT a.attname AS "column" FROM pg_attribute a
                         WHERE a.attrelid = w.source AND a.attnum > 0 AND NOT a.attisdropped
                           AND a.attname <> ALL (w.as_text) AND rowcast.casts_to_json(a.atttypid)
@@ -410,15 +432,18 @@ DECLARE
   sources pg_catalog.regclass[] := ARRAY(SELECT g.tgrelid::pg_catalog.regclass FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
                                           WHERE p.pronamespace = 'rowcast'::pg_catalog.regnamespace GROUP BY 1 ORDER BY 1);
   source  pg_catalog.regclass;
+  wait    pg_catalog.text := rowcast.patience(pg_catalog.cardinality(sources));
   until   pg_catalog.timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) '30 s'::pg_catalog.interval;
   t       record;
 BEGIN
-  PERFORM pg_catalog.set_config('lock_timeout', rowcast.patience(pg_catalog.cardinality(sources)), true);
-  LOOP
+  FOR try IN 1 .. 10000 LOOP
+    -- Briefly and often, now and then patiently: see run_locked.
+    PERFORM pg_catalog.set_config('lock_timeout', CASE WHEN try OPERATOR(pg_catalog.%) 10 OPERATOR(pg_catalog.=) 1 THEN wait ELSE '5ms' END, true);
     BEGIN
       FOREACH source IN ARRAY sources LOOP
         EXECUTE pg_catalog.format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', source);
       END LOOP;
+      PERFORM pg_catalog.set_config('lock_timeout', wait, true);
       EXIT;
     EXCEPTION WHEN lock_not_available THEN
       IF pg_catalog.clock_timestamp() OPERATOR(pg_catalog.>) until THEN
@@ -427,6 +452,7 @@ BEGIN
       END IF;
       -- The one that is hard to get goes first: holding nothing, we wait for it at no writer's cost.
       sources := source OPERATOR(pg_catalog.||) pg_catalog.array_remove(sources, source);
+      PERFORM pg_catalog.pg_sleep(0.02);
     END;
   END LOOP;
   FOR t IN SELECT g.tgname, g.tgrelid::pg_catalog.regclass AS source FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
@@ -439,6 +465,7 @@ DROP FUNCTION rowcast.unwatch(regclass);
 DROP FUNCTION rowcast.stop_watch(regclass, boolean);
 DROP VIEW rowcast.watches;
 DROP FUNCTION rowcast.state_of(int);
+DROP FUNCTION rowcast.column_fault(rowcast.watch);
 DROP FUNCTION rowcast.trigger_fault(int);
 DROP FUNCTION rowcast.watch(regclass, name, text[], text, text[], name[], text, boolean, name[], int, jsonb, boolean, boolean);
 DROP FUNCTION rowcast.start_watch(rowcast.watch);
@@ -447,6 +474,7 @@ DROP FUNCTION rowcast.trigger_name(boolean, text);
 DROP FUNCTION rowcast.derive_fault(jsonb, text[], name[]);
 DROP FUNCTION rowcast.run_locked(regclass, text[]);
 DROP FUNCTION rowcast.patience(bigint);
+DROP FUNCTION rowcast.varies(oid, oid);
 DROP FUNCTION rowcast.casts_to_json(oid);
 DROP FUNCTION rowcast.default_entity(text);
 DROP FUNCTION rowcast.template_columns(text[]);
