@@ -68,7 +68,7 @@ func (h *Hub) reached(item Item) map[*Subscriber][]string {
 	if !a.Everyone && a.Subject != "" {
 		for s := range h.subjects[a.Subject] {
 			for t := range s.topics {
-				if !s.detached && Covers(item.Topics, t) {
+				if Covers(item.Topics, t) {
 					reached[s] = append(reached[s], t)
 				}
 			}

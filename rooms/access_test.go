@@ -42,6 +42,12 @@ func TestAccess(t *testing.T) {
 				f.want(s, "joined(a) left(a revoked)")
 			}
 		},
+		"everyone_is_so_under_any_name": func(_ *testing.T, f *fixture) {
+			ann, bob := f.guest(Library, "ann", "a"), f.guest(Library, "bob", "a")
+			f.hub.Publish(Batch{Items: []Item{{Topics: []string{"a"}, Access: &Access{Subject: "ann", Everyone: true, Effect: Revoked}}}, Partial: true})
+			f.want(ann, "joined(a) left(a revoked)")
+			f.want(bob, "joined(a) left(a revoked)")
+		},
 		"a_subject_called_star_is_not_everyone": func(_ *testing.T, f *fixture) {
 			star, ann := f.guest(Library, "*", "a"), f.guest(Library, "ann", "a")
 			f.hub.Publish(Batch{Items: []Item{{Topics: []string{"a"}, Access: &Access{Subject: "*", Effect: Revoked}}}, Partial: true})
@@ -334,6 +340,14 @@ func TestAccessBehind(t *testing.T) {
 			f.access(Granted, "ann", "a")
 			f.publish(40, "c")
 			f.want(s, "resync(b slow_consumer)")
+		},
+		"but_not_to_who_came_later": func(_ *testing.T, f *fixture) {
+			s := f.guest(Library, "ann", "a")
+			f.want(s, "joined(a)")
+			f.publish(5, "a")
+			f.join(s, JoinRequest{Topics: []string{"b"}, Mark: f.hub.Mark()})
+			f.publish(40, "c")
+			f.want(s, "resync(a slow_consumer) joined(b)")
 		},
 		"and_once_to_who_came_again": func(_ *testing.T, f *fixture) {
 			s := f.guest(Library, "ann", "a")

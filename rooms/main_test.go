@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,8 +148,8 @@ func word(t testing.TB, f Frame) string {
 		return fmt.Sprintf("resync(%s %s)", strings.Join(p.Topics, ","), p.Reason)
 	case "$joined":
 		w := "joined(" + strings.Join(p.Topics, ",")
-		for topic, d := range p.Denied {
-			w += fmt.Sprintf(" %s:%s", topic, d.Code)
+		for _, topic := range slices.Sorted(maps.Keys(p.Denied)) {
+			w += fmt.Sprintf(" %s:%s", topic, p.Denied[topic].Code)
 		}
 		if p.Recovered != nil {
 			w += fmt.Sprintf(" replayed=%d recovered=%t", p.Replayed, *p.Recovered)

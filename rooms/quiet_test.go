@@ -48,6 +48,14 @@ func TestQuiet(t *testing.T) {
 			f.pass(10 * time.Second)
 			f.want(s, "$ping("+cursorAt(0)+")")
 		}},
+		"nobody_is_pinged_who_is_not_known_yet": {Options{}, func(_ *testing.T, f *fixture) {
+			s := f.enter(SubscriberOptions{Level: Library, Guarded: true})
+			f.pass(time.Minute)
+			f.want(s, "")
+			s.Identify("")
+			f.pass(time.Minute)
+			f.want(s, "$ping("+cursorAt(0)+")")
+		}},
 		"nobody_is_pinged_behind_what_waits": {Options{}, func(_ *testing.T, f *fixture) {
 			s := f.member("a")
 			s.level = Library

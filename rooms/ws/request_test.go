@@ -46,6 +46,9 @@ func FuzzFrame(f *testing.F) {
 		defer sub.Close(errGone)
 		s := newSession(handler, rooms.Library, sub, func() {})
 		s.admit(gate.Anonymous(), nil)
+		if _, err := next(t, sub); err != nil { // $welcome
+			t.Fatal(err)
+		}
 		for range maxFaults {
 			err = s.take(t.Context(), data)
 			s.requests.wait()
