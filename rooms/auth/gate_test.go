@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -95,6 +96,19 @@ func TestGate_origin(t *testing.T) {
 				t.Errorf("want one line that names the setting, got %q", log.String())
 			}
 		})
+	}
+}
+
+// Whoever is on the way can write a page that comes over http.
+func TestGate_origin_of_a_daemon_with_TLS(t *testing.T) {
+	t.Parallel()
+	g := gate(t, Options{Mode: None})
+	for origin, allowed := range map[string]bool{"https://app.example": true, "http://app.example": false} {
+		r := request("app.example", "Origin", origin)
+		r.TLS = &tls.ConnectionState{}
+		if refused := g.Check(r); (refused == nil) != allowed {
+			t.Errorf("%s: %+v", origin, refused)
+		}
 	}
 }
 

@@ -24,7 +24,9 @@ func (g *Gate) originAllowed(r *http.Request) bool {
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		return false // also "null", the origin of sandboxed frames and files
 	}
-	if strings.EqualFold(u.Host, r.Host) && (g.o.Mode != "" || loopback(r.Host)) {
+	// What came over http may be anybody's page: not the own one of a daemon with TLS.
+	own := strings.EqualFold(u.Host, r.Host) && (r.TLS == nil || u.Scheme == "https")
+	if own && (g.o.Mode != "" || loopback(r.Host)) {
 		return true
 	}
 	for _, p := range g.o.Origins {
