@@ -18,9 +18,12 @@ export function createApi(client: string, token: () => Promise<string | null>, m
     path: string,
     { body, mutationId, signal }: { body?: unknown; mutationId?: string; signal?: AbortSignal },
   ) {
-    const headers = new Headers({ 'X-Client': client, Authorization: `Bearer ${await token()}` })
-    if (delayMs.get() > 0) headers.set('X-Delay', String(delayMs.get()))
-    if (mutationId) headers.set('X-Mutation-Id', mutationId)
+    const headers = {
+      Authorization: `Bearer ${await token()}`,
+      'X-Client': client,
+      'X-Delay': `${delayMs.get()}`,
+      'X-Mutation-Id': mutationId ?? '',
+    }
     const init = { method, headers, body: JSON.stringify(body) ?? null, signal: signal ?? null }
     const response = await fetch(`/api${path}`, init).finally(meter.answered)
     const commit = commitOf(response)

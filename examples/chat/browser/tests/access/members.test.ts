@@ -71,6 +71,18 @@ test('a private topic: let in without a reload, sent out within a second, and no
   await within(1_000, () => expect.poll(() => closed(maks)).toBe('revoked'))
 })
 
+test('a topic that nobody can judge now stays on the screen, and is joined again', async ({ demo, page }) => {
+  const { olena, maks, wire } = await Panes.open(page, demo)
+  const rows = async (): Promise<number[]> => [(await olena.messages()).length, (await maks.messages()).length]
+  const before = await rows()
+  expect(before).not.toContain(0)
+  wire.inject('{"type":"$left","payload":{"topics":["topic_7"],"code":"unavailable"}}')
+  await page.clock.fastForward(2_000)
+  await expect.poll(() => wire.of('$joined').length).toBe(1)
+  expect(await rows()).toEqual(before)
+  for (const user of [olena, maks]) expect(await closed(user)).toBe(null)
+})
+
 test('signed out: everything is left and the cache is empty; signed in, all is fetched again', async ({
   demo,
   page,

@@ -35,7 +35,7 @@ function SignedIn() {
   const joined = useJoined(topicId)
   const { unread, read } = useUnread(topicId, joined)
   const { connectionState, nextRetryAt, retry } = useServerEvents(joined)
-  const denied = useAccess()
+  const closed = useAccess()
   useProbe(joined)
   useRunToasts(id => {
     setTab('analysis')
@@ -60,7 +60,7 @@ function SignedIn() {
       </PaneHead>
       <Tabs open={tab} onOpen={setTab} />
       <div className="pane-body" data-testid={`panel-${tab}`}>
-        {tab === 'chat' && <Chat topicId={topicId} unread={unread} denied={denied} onOpen={openTopic} />}
+        {tab === 'chat' && <Chat topicId={topicId} unread={unread} closed={closed} onOpen={openTopic} />}
         {tab === 'projects' && <Projects />}
         {tab === 'proposals' && <Proposals topicId={topicId} />}
         {tab === 'analysis' && <Analysis topicId={topicId} open={runId} onOpen={setRunId} />}

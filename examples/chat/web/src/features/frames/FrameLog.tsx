@@ -1,4 +1,4 @@
-import { memo, useState } from 'react'
+import { memo } from 'react'
 import { clockMs } from '../../lib/format'
 import { useStore } from '../../lib/store'
 import { USERS } from '../../user'
@@ -29,11 +29,10 @@ export function FrameLog() {
 }
 
 const FrameRow = memo(function FrameRow({ frame: { at, user, sent, data } }: { frame: LoggedFrame }) {
-  const [open, setOpen] = useState(false)
   const { type, text } = read(data)
   return (
     <li data-testid="frame" data-type={type} data-user={user} data-sent={sent}>
-      <details onToggle={e => setOpen(e.currentTarget.open)}>
+      <details>
         <summary>
           <time>{clockMs(at)}</time>
           <span className="who" data-user={user}>
@@ -43,7 +42,7 @@ const FrameRow = memo(function FrameRow({ frame: { at, user, sent, data } }: { f
           <b>{type}</b>
           <span className="frame-text">{text}</span>
         </summary>
-        {open && <pre>{JSON.stringify(JSON.parse(data), null, 2)}</pre>}
+        <pre>{data}</pre>
       </details>
     </li>
   )

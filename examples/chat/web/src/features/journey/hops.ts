@@ -8,13 +8,13 @@ export interface Hop {
   reached?(readings: Reading[]): boolean
 }
 
-const VERBS: Record<string, string> = { insert: 'INSERT', update: 'UPDATE', delete: 'DELETE', emit: 'emit()' }
+const verb = (op: string) => (op === 'emit' ? 'emit()' : op.toUpperCase())
 
 /** Up to the sockets nothing is measured but the whole: one figure for four hops. */
 export const HOPS: Hop[] = [
   {
     id: 'commit',
-    label: j => `${VERBS[j?.op ?? 'insert']} … COMMIT`,
+    label: j => `${verb(j?.op ?? 'insert')} … COMMIT`,
     title: 'From BEGIN to the end of COMMIT, by the API’s Server-Timing. Not known of a write from a terminal.',
   },
   {

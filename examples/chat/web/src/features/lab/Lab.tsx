@@ -3,7 +3,11 @@ import { delayMs } from '../../api'
 import { useStore } from '../../lib/store'
 import { requests } from './requests'
 
-const DELAYS = [0, 150, 1500]
+const DELAYS = [
+  [0, 'at once'],
+  [150, '150 ms'],
+  [1500, '1.5 s'],
+] as const
 const BURST = { topic_id: '7', count: 500, per_second: 500, author: 'burst' }
 
 /** What puts both pages under strain. */
@@ -34,7 +38,7 @@ export function Lab() {
       </button>
       <fieldset className="segments" title="The server keeps each answer back this long">
         <legend>API answers after</legend>
-        {DELAYS.map(ms => (
+        {DELAYS.map(([ms, label]) => (
           <label key={ms}>
             <input
               type="radio"
@@ -43,7 +47,7 @@ export function Lab() {
               checked={delay === ms}
               onChange={() => delayMs.set(ms)}
             />
-            <span>{ms === 0 ? 'at once' : ms < 1000 ? `${ms} ms` : `${ms / 1000} s`}</span>
+            <span>{label}</span>
           </label>
         ))}
       </fieldset>

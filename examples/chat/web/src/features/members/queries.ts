@@ -1,4 +1,4 @@
-import { useEffect } from 'react'
+import { useEffect, useMemo } from 'react'
 import { useGet } from '../../lib/useGet'
 import { useSend } from '../../lib/useSend'
 import type { Events } from '../../rowcast'
@@ -20,8 +20,11 @@ export const useAddMember = (topicId: string) =>
 export const useRemoveMember = (topicId: string) =>
   useSend((api, member: string, mutationId) => api.remove(`/topics/${topicId}/members/${member}`, mutationId))
 
-/** Comes in where this user was let in, and keeps nothing of a topic that was closed. Returns why topics are. */
-export function useAccess() {
+/** Other codes pass: a topic that nobody can judge now is asked for again. */
+const CLOSED = ['forbidden', 'revoked']
+
+/** Comes in where this user is let in, and keeps nothing of what is closed. Returns those topics, and the codes. */
+export function useAccess(): ReadonlyMap<string, string> {
   const { id, client, queryClient } = useUser()
   const { denied } = useWebSocket<Events>({
     topics: [`user_${id}`],
@@ -29,12 +32,15 @@ export function useAccess() {
       if (event.type === 'membership_created') client.retry()
     },
   })
+  const closed = useMemo(() => {
+    const topics = Object.entries(denied).filter(([, { code }]) => CLOSED.includes(code))
+    return new Map(topics.map(([topic, { code }]) => [topic.replace('topic_', ''), code]))
+  }, [denied])
   useEffect(() => {
-    for (const topic of Object.keys(denied)) {
-      const topicId = topic.replace('topic_', '')
+    for (const topicId of closed.keys()) {
       queryClient.removeQueries({ queryKey: keys.messages(topicId) })
       queryClient.removeQueries({ queryKey: keys.members(topicId) })
     }
-  }, [denied, queryClient])
-  return denied
+  }, [closed, queryClient])
+  return closed
 }

@@ -1,4 +1,3 @@
-import type { Denial } from 'rowcast'
 import { Closed } from '../members/Closed'
 import { Members } from '../members/Members'
 import { useTopics } from '../topics/queries'
@@ -10,16 +9,16 @@ import './messages.css'
 interface Props {
   topicId: string
   unread: ReadonlySet<string>
-  denied: Readonly<Record<string, Denial>>
+  closed: ReadonlyMap<string, string>
   onOpen(topicId: string): void
 }
 
-export function Chat({ topicId, unread, denied, onOpen }: Props) {
+export function Chat({ topicId, unread, closed, onOpen }: Props) {
   const { data: topics } = useTopics()
   const topic = topics?.find(t => t.id === topicId)
   const title = topic?.title ?? `topic ${topicId}`
   // The daemon says it first, when somebody is removed; the API, when nobody has asked the daemon yet.
-  const code = denied[`topic_${topicId}`]?.code ?? (topic?.allowed === false && 'forbidden')
+  const code = closed.get(topicId) ?? (topic?.allowed === false && 'forbidden')
   return (
     <div className="chat">
       <TopicList open={topicId} unread={unread} onOpen={onOpen} />
