@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"rowcast/pglisten"
 	"rowcast/rooms"
@@ -130,7 +129,7 @@ func (t *translator) membership(p *plan, r row, isCut bool) (m membership, err e
 		if r[i] == nil {
 			return m, errColumn
 		}
-		if isCut && !survives(r[i], p.columns[i].typ) {
+		if isCut && !survives(p.columns[i].typ) {
 			return m, errCut
 		}
 	}
@@ -143,17 +142,17 @@ func (t *translator) membership(p *plan, r row, isCut bool) (m membership, err e
 	return m, nil
 }
 
-// survives reports whether a cut row's value says the same as the whole one: the
-// trigger cuts text to cutAt characters, and makes text of what has parts.
-func survives(value []byte, t *pglisten.Type) bool {
-	if value[0] != '"' {
+// survives reports whether a cut row's value still says whom it concerns. What has
+// parts came as text, which is another. Text itself was cut to cutAt characters at
+// the most, and longer is no subject and no topic: nobody loses by what is left.
+func survives(t *pglisten.Type) bool {
+	if t == nil {
+		return false // since dropped or renamed
+	}
+	switch t.Kind {
+	case pglisten.JSON, pglisten.Array, pglisten.Composite, pglisten.Bytes:
+		return false
+	default:
 		return true
 	}
-	if t != nil {
-		switch t.Kind {
-		case pglisten.JSON, pglisten.Array, pglisten.Composite:
-			return false
-		}
-	}
-	return len(value) < cutAt || utf8.RuneCount(appendUnquoted(nil, value)) < cutAt
 }

@@ -119,14 +119,14 @@ func TestAccess(t *testing.T) {
 		{"renamed_before", changeOf(members(), U, maksIn7, `{"id":1,"member_id":"maks","topic_id":7}`), unknown, true},
 		{"renamed_after", changeOf(members(), U, `{"id":1,"member_id":"maks","topic_id":7}`, maksIn7), unknown, true},
 		{"cut", changeOf(members(), D, `{"id":1,"user_id":"maks","topic_id":7}`, "", cut), []told{revoked("maks", "topic_7")}, false},
-		{"cut_subject", changeOf(members(), D, row(`"`+long+`"`), "", cut), unknown, true},
-		{"cut_old_subject", changeOf(members(), U, maksIn7, row(`"`+long+`"`), oldCut), unknown, true},
-		{"cut_other_row", changeOf(members(), U, maksIn7, row(`"`+long+`"`), cut), []told{revoked(long, "topic_7"), granted("maks", "topic_7")}, false},
-		{"nearly_cut", changeOf(members(), D, row(`"`+long[2:]+`"`), "", cut), []told{revoked(long[2:], "topic_7")}, false},
+		// Who may write a row could send everybody away, again and again, if a long text were anybody's.
+		{"cut_subject", changeOf(members(), D, row(`"`+long+`"`), "", cut), []told{revoked(long, "topic_7")}, false},
+		{"cut_old_subject", changeOf(members(), U, maksIn7, row(`"`+long+`"`), oldCut), []told{revoked(long, "topic_7"), granted("maks", "topic_7")}, false},
 		{
 			"cut_parts", changeOf(members(func(w *pglisten.Watch) { w.Columns[1].Type = arrayOf(textType) }), D, row(`"{maks}"`), "", cut),
 			unknown, true,
 		},
+		{"cut_bytes", changeOf(members(func(w *pglisten.Watch) { w.Columns[1].Type = byteType }), D, row(`"\\x61"`), "", cut), unknown, true},
 
 		{"revoke", changeOf(nil, R, "", "", emitted("maks", "topic_7")), []told{revoked("maks", "topic_7")}, false},
 		{"revoke_pattern", changeOf(nil, R, "", "", emitted("maks", "topic_*")), []told{revoked("maks", "topic_*")}, false},
@@ -156,12 +156,13 @@ func TestAccess(t *testing.T) {
 // nobody can be there.
 func TestAccessToBadTopics(t *testing.T) {
 	t.Parallel()
-	for _, value := range []string{"*", "a b", "a,b", "", "$x", strings.Repeat("x", 300)} {
+	for _, value := range []string{"*", "a b", "a,b", "", "$x", strings.Repeat("x", 300), strings.Repeat("x", cutAt)} {
 		tr, log := logged()
 		w := members(func(w *pglisten.Watch) { w.Templates = []string{"{role}"} })
+		cut := func(c *pglisten.Change) { c.NewCut = true } // nor does a long one make everybody's access unknown
 		row := strings.Replace(maksIn7, "reader", value, 1)
 		revokes := []pglisten.Change{changeOf(nil, pglisten.Revoke, "", "", emitted("maks", strings.ReplaceAll(value, "*", "$*"), "topic_7"))}
-		wantTold(t, tr.batch(oneBatch(changeOf(w, pglisten.Insert, row, ""), changeOf(w, pglisten.Delete, row, ""))).Items)
+		wantTold(t, tr.batch(oneBatch(changeOf(w, pglisten.Insert, row, ""), changeOf(w, pglisten.Delete, row, "", cut))).Items)
 		wantTold(t, tr.batch(oneBatch(revokes...)).Items, revoked("maks", "topic_7"))
 		if n := tr.counts.badTopics.Load(); n != 3 || strings.Count(log.String(), "\n") != 1 {
 			t.Errorf("%q: %d counted, logged %s", value, n, log)
