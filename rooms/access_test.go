@@ -369,7 +369,8 @@ func TestAccessBehind(t *testing.T) {
 			f.want(s, "joined(a,b,c) resync(a,b,c slow_consumer) left(a revoked) left(b revoked)")
 		},
 		"an_epochs_end_keeps_it_too": func(_ *testing.T, f *fixture) {
-			s := f.enter(SubscriberOptions{Level: Library, Subject: "ann"})
+			s := f.subscribe(Library)
+			s.Identify("ann")
 			f.join(s, JoinRequest{Topics: []string{"a", "b"}})
 			f.publish(5, "a")
 			f.access(Revoked, "ann", "a")

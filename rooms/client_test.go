@@ -68,10 +68,11 @@ type ask struct {
 }
 
 func (c *client) connect(t *rapid.T, i *instance) {
-	s, err := i.hub.Subscribe(SubscriberOptions{Level: c.level, Subject: c.subject, Guarded: c.guarded})
+	s, err := i.hub.Subscribe(SubscriberOptions{Level: c.level, Guarded: c.guarded})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Identify(c.subject)
 	c.conn = &conn{instance: i, tenure: newTenure(c, i, s), sub: s, newest: -1, heard: map[uint64]bool{}, since: map[string]snapshot.Snapshot{}, left: map[string]bool{}}
 	groups := map[string][]string{}
 	for topic, w := range c.wants {

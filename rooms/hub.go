@@ -228,9 +228,8 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 	s := &Subscriber{
 		hub:     h,
 		level:   o.Level,
-		subject: o.Subject,
 		guarded: o.Guarded,
-		known:   !o.Guarded || o.Subject != "",
+		known:   !o.Guarded,
 		joining: make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
 		topics:  map[string]*membership{},
@@ -238,7 +237,6 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 		given:   h.now(),
 	}
 	h.subscribers = append(h.subscribers, s)
-	h.list(s)
 	return s, nil
 }
 

@@ -80,7 +80,8 @@ func (f *fixture) subscribe(level Level) *Subscriber {
 
 // guest adds a subscriber of the subject, whose topics are judged.
 func (f *fixture) guest(level Level, subject string, topics ...string) *Subscriber {
-	s := f.enter(SubscriberOptions{Level: level, Subject: subject, Guarded: true})
+	s := f.enter(SubscriberOptions{Level: level, Guarded: true})
+	s.Identify(subject)
 	f.join(s, JoinRequest{Topics: topics, Mark: f.hub.Mark()})
 	return s
 }

@@ -146,7 +146,8 @@ func TestRevocationsAgainstJoins(t *testing.T) {
 	for n := range subjects {
 		subject := fmt.Sprint("subject_", n)
 		topic := fmt.Sprint("topic_", n%2)
-		s := f.enter(SubscriberOptions{Level: Library, Subject: subject, Guarded: true})
+		s := f.enter(SubscriberOptions{Level: Library, Guarded: true})
+		s.Identify(subject)
 		var allowed atomic.Bool
 		reading.Go(func() {
 			_ = read(t.Context(), s, func(frame Frame) {

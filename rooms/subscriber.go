@@ -21,8 +21,7 @@ const (
 // SubscriberOptions of Subscribe.
 type SubscriberOptions struct {
 	Level   Level
-	Subject string // whose connection it is; "" for nobody's
-	Guarded bool   // its topics are judged
+	Guarded bool // its topics are judged, once Identify has said whose they are
 }
 
 // Kind tells frames apart without opening them.
@@ -54,7 +53,7 @@ type Subscriber struct {
 	wake    chan struct{} // holds a token when Next may find something
 
 	// Guarded by the hub's lock.
-	subject  string
+	subject  string // "": nobody's
 	guarded  bool
 	known    bool   // it is not guarded, or has been identified
 	judged   uint64 // what was decided at marks below it is void
