@@ -86,7 +86,9 @@ func (t *translator) reset(epoch string) {
 
 // batch translates a piece of a batch.
 func (t *translator) batch(b pglisten.Batch) rooms.Batch {
-	return rooms.Batch{Items: t.items(b.Changes, !b.Partial), Snapshot: b.Snapshot, Partial: b.Partial}
+	items := t.items(b.Changes, !b.Partial)
+	t.dateAccess(items)
+	return rooms.Batch{Items: items, Snapshot: b.Snapshot, Partial: b.Partial}
 }
 
 // history translates what the log held when an epoch began.

@@ -50,6 +50,17 @@ func (t *translator) access(items []rooms.Item, c *pglisten.Change) []rooms.Item
 	}
 }
 
+// dateAccess dates changes of access that have just been committed. Between the
+// change and its commit a token may have been issued that knows nothing of it.
+func (t *translator) dateAccess(items []rooms.Item) {
+	now := t.now()
+	for _, item := range items {
+		if a := item.Access; a != nil && a.At.Before(now) {
+			a.At = now
+		}
+	}
+}
+
 // misread tells of a change of access that nobody could understand.
 func (t *translator) misread(items []rooms.Item, c *pglisten.Change, err error) []rooms.Item {
 	t.unreadable(c, err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rowcast/internal/snapshot"
 	"rowcast/pglisten"
@@ -224,6 +225,34 @@ func TestUnknownOnceInAPiece(t *testing.T) {
 	for range 2 {
 		wantTold(t, tr.batch(piece).Items,
 			everyone("unknown", "topic_*"), revoked("maks", "topic_7"), everyone("unknown", "*"), poison, poison)
+	}
+}
+
+// A token that was issued before the commit is older than the change, whenever in
+// its transaction that was made. Of the log's history only that time is known.
+func TestAccessIsOfItsCommit(t *testing.T) {
+	t.Parallel()
+	tr, _ := logged()
+	made := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	heard := made.Add(time.Minute)
+	tr.now = func() time.Time { return heard }
+	at := func(d time.Duration) func(*pglisten.Change) {
+		return func(c *pglisten.Change) { c.At = made.Add(d) }
+	}
+	changes := []pglisten.Change{
+		changeOf(members(), pglisten.Delete, maksIn7, "", at(0)),
+		changeOf(nil, pglisten.Revoke, "", "", emitted("maks", "topic_7"), at(0)),
+		changeOf(members(), pglisten.Delete, maksIn7, "", at(time.Hour)), // the server's clock is ahead
+	}
+	for i, item := range tr.batch(oneBatch(changes...)).Items {
+		if want := []time.Time{heard, heard, made.Add(time.Hour)}[i]; !item.Access.At.Equal(want) {
+			t.Errorf("%d: %v, want %v", i, item.Access.At, want)
+		}
+	}
+	for i, item := range tr.history(changes) {
+		if !item.Access.At.Equal(changes[i].At) {
+			t.Errorf("history, %d: %v, want %v", i, item.Access.At, changes[i].At)
+		}
 	}
 }
 

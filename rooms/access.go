@@ -13,7 +13,7 @@ type Access struct {
 	Subject  string // whose; "" with Everyone, and for those who have none
 	Everyone bool   // everybody's, those without a subject included
 	Effect   Effect
-	At       time.Time // when it was made, by the database's clock
+	At       time.Time // no token from before then knows of it
 }
 
 // Effect is what a change of access does. Each makes void what was decided
