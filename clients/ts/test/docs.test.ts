@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
 
-const PAGES = ['README.md', 'docs/frontend.md', 'clients/ts/README.md']
 const root = fileURLToPath(new URL('../../../', import.meta.url))
+const ofFolder = readdirSync(`${root}docs`).filter(name => name.endsWith('.md'))
+const PAGES = ['README.md', 'clients/ts/README.md', ...ofFolder.map(name => `docs/${name}`)]
 const folder = `${root}clients/ts/test/docs/`
 const chat = `${root}examples/chat/`
 
