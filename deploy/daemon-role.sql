@@ -17,12 +17,14 @@
 BEGIN;
 
 -- A new role can do nothing. One that is there already is not taken on trust.
-SELECT count(*) = 0 AS missing, coalesce(bool_or(rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole OR rolcreatedb), false) AS mighty
-  FROM pg_roles WHERE rolname = :'role' \gset
+SELECT count(*) = 0 AS missing,
+       coalesce(bool_or(rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole OR rolcreatedb
+                        OR EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'o')), false) AS mighty
+  FROM pg_roles r WHERE rolname = :'role' \gset
 \if :missing
   CREATE ROLE :"role";
 \elif :mighty
-  DO $$ BEGIN RAISE 'this role has rights that a daemon must not have: give another name'; END $$;
+  DO $$ BEGIN RAISE 'this role owns something, or has rights that a daemon must not have: give another name'; END $$;
 \endif
 
 -- NOINHERIT: what it is a member of (auth.role, below), it has to become first.
@@ -46,17 +48,23 @@ SELECT rowcast.grant_daemon(quote_ident(:'role')::regrole);
 
 COMMIT;
 
--- What PUBLIC lets it do besides, as everybody. Best is an empty list.
-SELECT 'create in schema ' || quote_ident(n.nspname) AS "what this role can do besides"
+-- What it can do besides, because PUBLIC can or because somebody granted it. Best
+-- is an empty list, or one of what was taken into use above.
+SELECT 'become ' || m.roleid::regrole AS "what this role can do besides"
+  FROM pg_auth_members m
+ WHERE m.member = quote_ident(:'role')::regrole
+UNION ALL
+SELECT 'create in schema ' || quote_ident(n.nspname)
   FROM pg_namespace n
  WHERE n.nspname <> ALL ('{rowcast,information_schema}') AND n.nspname !~ '^pg_' AND has_schema_privilege(:'role', n.oid, 'CREATE')
 UNION ALL
 SELECT 'read or write ' || c.oid::regclass
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> ALL ('{rowcast,information_schema}') AND n.nspname !~ '^pg_'
-   AND has_schema_privilege(:'role', n.oid, 'USAGE') AND has_table_privilege(:'role', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
+   AND has_schema_privilege(:'role', n.oid, 'USAGE') AND (has_table_privilege(:'role', c.oid, 'DELETE, TRUNCATE') OR has_any_column_privilege(:'role', c.oid, 'SELECT, INSERT, UPDATE'))
 UNION ALL
 SELECT format('call %s, which runs as %I', p.oid::regprocedure, pg_get_userbyid(p.proowner))
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
- WHERE p.prosecdef AND n.nspname <> ALL ('{rowcast,information_schema}') AND n.nspname !~ '^pg_'
+ WHERE p.prosecdef AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+   AND (n.nspname <> 'rowcast' OR p.proname = ANY ('{emit,revoke,bulk}'))
    AND has_schema_privilege(:'role', n.oid, 'USAGE') AND has_function_privilege(:'role', p.oid, 'EXECUTE');

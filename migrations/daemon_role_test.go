@@ -126,7 +126,7 @@ func TestDaemonRole_asks_the_application_s_functions(t *testing.T) {
 		said, err = d.daemonRole(t, role, func(script string) string {
 			return strings.Replace(withFunctions(script), "GRANT web TO", "GRANT "+web+" TO", 1)
 		})
-		if err != nil || !strings.Contains(said, "call app.session(text), which runs as "+d.dba()) {
+		if err != nil || !strings.Contains(said, "call app.session(text), which runs as "+d.dba()) || !strings.Contains(said, "become "+web) {
 			t.Errorf("%v\n%s", err, said)
 		}
 		if got := daemon.text("SELECT app.session('olena')->>'sub'"); got != "olena" {
@@ -142,17 +142,40 @@ func TestDaemonRole_asks_the_application_s_functions(t *testing.T) {
 	})
 }
 
+// A role that was there before may have been granted what no daemon needs.
+func TestDaemonRole_says_what_else_it_can(t *testing.T) {
+	each(t, func(t *testing.T, d *database) {
+		role := "other_" + d.name
+		d.admin.exec("CREATE ROLE " + role + "; CREATE TABLE part (a int, b int); CREATE TABLE gone (a int); SELECT rowcast.grant_emit('" + role + "'), rowcast.grant_revoke('" + role + "')")
+		d.admin.exec("GRANT SELECT (b) ON part TO " + role + "; GRANT TRUNCATE ON gone TO " + role + "; GRANT pg_monitor TO " + role)
+		said, err := d.daemonRole(t, role, asItStands)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, said)
+		}
+		for _, want := range []string{"read or write part", "read or write gone", "call rowcast.emit(text,jsonb,text[])", "call rowcast.revoke(text,text)", "become pg_monitor"} {
+			if !strings.Contains(said, want) {
+				t.Errorf("%q is not in\n%s", want, said)
+			}
+		}
+	})
+}
+
 func TestDaemonRole_refuses_who_can_do_more(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
+		refuses := func(role string) {
+			t.Helper()
+			if said, err := d.daemonRole(t, role, asItStands); err == nil || !strings.Contains(said, "must not have") {
+				t.Errorf("%s: %v\n%s", role, err, said)
+			}
+			if got := d.admin.text("SELECT rolcanlogin::text FROM pg_roles WHERE rolname = $1", role); got != "false" {
+				t.Errorf("%s: it may log in now", role)
+			}
+		}
+		refuses("rowcast_owner")
 		for _, right := range []string{"SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"} {
 			role := strings.ToLower(right) + "_" + d.name
 			d.admin.exec("CREATE ROLE " + role + " " + right)
-			if said, err := d.daemonRole(t, role, asItStands); err == nil || !strings.Contains(said, "must not have") {
-				t.Errorf("%s: %v\n%s", right, err, said)
-			}
-			if got := d.admin.text("SELECT rolcanlogin::text FROM pg_roles WHERE rolname = $1", role); got != "false" {
-				t.Errorf("%s: it may log in now", right)
-			}
+			refuses(role)
 		}
 	})
 }
