@@ -8,9 +8,11 @@ import (
 )
 
 const (
-	// ledgerLimit is how many changes are remembered: more than a large
-	// deletion of memberships makes, a few tens of megabytes.
-	ledgerLimit = 1 << 17
+	// ledgerBytes is what the changes remembered take: those of more memberships
+	// than are deleted at once, a hundred thousand and some.
+	ledgerBytes = 40 << 20
+	// changeOverhead is about what a change takes besides its texts.
+	changeOverhead = 256
 	// ledgerAge is how long: no decision lives so long, and few tokens do.
 	ledgerAge = 24 * time.Hour
 )
@@ -20,7 +22,8 @@ const (
 // changed since. Of each subject and topic only the newest change counts. What
 // it no longer knows it takes for changed. Guarded by the hub's lock.
 type ledger struct {
-	limit int
+	limit int64
+	bytes int64
 
 	seq      uint64 // of the newest change; above 0
 	floor    uint64 // what changed after marks below it is not known
@@ -51,9 +54,12 @@ type change struct {
 	revoked time.Time     // the newest revocation; zero for none
 }
 
+// size is what the change takes of a ledger.
+func (c *change) size() int64 { return int64(changeOverhead + len(c.subject) + len(c.topic)) }
+
 func newLedger() ledger {
 	return ledger{
-		limit: ledgerLimit, seq: 1, floor: 1,
+		limit: ledgerBytes, seq: 1, floor: 1,
 		changes: map[right]*list.Element{}, order: list.New(), patterns: map[whose][]*change{},
 	}
 }
@@ -82,6 +88,7 @@ func (l *ledger) of(r right) *change {
 		return e.Value.(*change)
 	}
 	c := &change{right: r}
+	l.bytes += c.size()
 	l.changes[r] = l.order.PushBack(c)
 	if strings.Contains(r.topic, "*") {
 		l.patterns[r.whose] = append(l.patterns[r.whose], c)
@@ -114,14 +121,15 @@ func (l *ledger) forget(now time.Duration) {
 	}
 	for e := l.order.Front(); e != nil; e = l.order.Front() {
 		c := e.Value.(*change)
-		tooMany := l.order.Len() > l.limit
-		if !tooMany && now-c.at <= ledgerAge {
+		tooMuch := l.bytes > l.limit
+		if !tooMuch && now-c.at <= ledgerAge {
 			return
 		}
-		if tooMany && !c.revoked.IsZero() {
+		if tooMuch && !c.revoked.IsZero() {
 			l.lost, l.lostAt = later(l.lost, c.revoked), now
 		}
 		l.floor = max(l.floor, c.seq)
+		l.bytes -= c.size()
 		l.order.Remove(e)
 		delete(l.changes, c.right)
 		if ps := l.patterns[c.whose]; len(ps) == 1 && ps[0] == c {

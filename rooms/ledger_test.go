@@ -1,10 +1,15 @@
 package rooms
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// roomFor is the limit of a ledger that holds so many changes, a few, with short
+// names.
+func roomFor(changes int) int64 { return int64(changes * (changeOverhead + 20)) }
 
 func TestLedger(t *testing.T) {
 	t.Parallel()
@@ -69,7 +74,7 @@ func TestLedger(t *testing.T) {
 			}
 		},
 		"what_there_is_no_room_for_is_taken_for_changed": func(t *testing.T, f *fixture) {
-			f.hub.ledger.limit = 2
+			f.hub.ledger.limit = roomFor(2)
 			f.access(Granted, "ann", "a_*")
 			first := f.hub.Mark()
 			f.access(Granted, "ann", "b")
@@ -87,8 +92,26 @@ func TestLedger(t *testing.T) {
 				t.Errorf("remembers %d, %d, %d", len(l.changes), l.order.Len(), len(l.patterns))
 			}
 		},
+		"long_texts_take_more_room": func(t *testing.T, f *fixture) {
+			f.hub.ledger.limit = roomFor(40)
+			f.access(Granted, strings.Repeat("a", 30*changeOverhead), "x")
+			f.access(Granted, strings.Repeat("b", 30*changeOverhead), "x")
+			if n := f.hub.Stats().Ledger; n != 1 {
+				t.Errorf("%d are remembered", n)
+			}
+			for range 2 {
+				f.access(Granted, "ann", "a", "b", "c", "*")
+			}
+			if n := f.hub.Stats().Ledger; n != 5 {
+				t.Errorf("%d are remembered", n)
+			}
+			f.hub.ledger.forget(ledgerAge + f.hub.now() + 1)
+			if l := &f.hub.ledger; l.bytes != 0 || l.order.Len() != 0 {
+				t.Errorf("%d changes take %d bytes", l.order.Len(), l.bytes)
+			}
+		},
 		"what_there_is_no_room_for_is_taken_for_revoked": func(t *testing.T, f *fixture) {
-			f.hub.ledger.limit = 1
+			f.hub.ledger.limit = roomFor(1)
 			for i := range 3 {
 				f.hub.ledger.add(&Access{Subject: "ann", Effect: Revoked, At: at.Add(time.Duration(-i) * time.Hour)}, []string{string(rune('a' + i))}, 0)
 			}
@@ -101,7 +124,7 @@ func TestLedger(t *testing.T) {
 			}
 		},
 		"the_last_pattern_leaves_nothing_behind": func(t *testing.T, f *fixture) {
-			f.hub.ledger.limit = 2
+			f.hub.ledger.limit = roomFor(2)
 			f.access(Granted, "ann", "a_*", "b_*", "c_*")
 			f.access(Granted, "bob", "x", "y")
 			if l := &f.hub.ledger; len(l.patterns) != 0 || len(l.changes) != 2 {

@@ -61,7 +61,7 @@ func newWorld(t *rapid.T, roomy bool) *world {
 	}
 	ledger := anyLedger
 	if rapid.Bool().Draw(t, "forgetful") {
-		ledger = rapid.IntRange(1, 4).Draw(t, "ledger")
+		ledger = roomFor(rapid.IntRange(1, 4).Draw(t, "ledger"))
 	}
 	for range 2 {
 		i := &instance{db: w.db, options: o, ledger: ledger}

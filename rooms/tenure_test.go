@@ -33,7 +33,7 @@ type verdict struct {
 
 // anyLedger is a ledger's limit that no test reaches: what it does not know is
 // not denied.
-const anyLedger = ledgerLimit
+const anyLedger int64 = ledgerBytes
 
 func newTenure(c *client, i *instance, s *Subscriber) *tenure {
 	n := &tenure{client: c, instance: i, sub: s, stays: map[string][]*stay{}, evicted: map[string]int{}}

@@ -99,7 +99,7 @@ func (d *database) committed(topic string) []*row {
 type instance struct {
 	db      *database
 	options Options
-	ledger  int // its limit
+	ledger  int64 // its limit
 	hub     *Hub
 	epoch   int
 	away    bool              // the database is, for this instance
