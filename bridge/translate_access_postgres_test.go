@@ -198,10 +198,10 @@ func TestSubjectsOfPostgres(t *testing.T) {
 		if _, err := r.conn.Exec(t.Context(), `INSERT INTO texts VALUES ($1)`, name); err != nil {
 			t.Fatal(err)
 		}
-		want := []string{fmt.Sprintf("granted %q all", name)}
 		if len(name) > 32768 {
-			want = []string{"unknown everyone all"}
+			name = strings.Repeat("é", cutAt) // longer is nobody's name
 		}
+		want := []string{fmt.Sprintf("granted %q all", name)}
 		if got := r.look(t); !slices.Equal(got, want) {
 			t.Errorf("%.20q: got %.60q", name, got)
 		}
