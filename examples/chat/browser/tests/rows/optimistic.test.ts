@@ -119,7 +119,10 @@ test('row 6: refused with 422: shown at once, then taken back', async ({ demo, t
   const { olena } = await Panes.open(page, demo)
   await olena.openTopic(topic)
   await watch(page)
+  const release = await hold(page, 'answer')
   await olena.get('send-too-long').click()
+  await expect.poll(olena.messages).toEqual([expect.stringMatching(/^too long/)])
+  release()
   await expect.poll(olena.toasts).toEqual([expect.stringMatching(/^Taken back/)])
   await expect.poll(olena.messages).toEqual([])
   expect(await history(page, () => true)).toEqual([
