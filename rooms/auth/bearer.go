@@ -31,6 +31,16 @@ var nobody = &Identity{Claims: json.RawMessage("{}"), digest: sha256.Sum256(nil)
 // Anonymous is who brings no token; nil where nobody comes in without one.
 func (g *Gate) Anonymous() *Identity { return g.anonymous }
 
+// Identify says who sent the request: the bearer of the token that it carries,
+// or nobody in particular where they may come in. Neither an Identity nor a
+// Refusal: it carries none, and who does not say who they are stays outside.
+func (g *Gate) Identify(ctx context.Context, r *http.Request) (*Identity, *Refusal) {
+	if token, found := g.Token(r); found {
+		return g.Authenticate(ctx, token)
+	}
+	return g.Anonymous(), nil
+}
+
 // Authenticate says whose token it is. It may wait, for keys or the database, as
 // long as ctx allows.
 func (g *Gate) Authenticate(ctx context.Context, token string) (*Identity, *Refusal) {

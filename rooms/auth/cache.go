@@ -30,7 +30,7 @@ type decision struct {
 	known chan struct{} // closed when what follows is
 
 	allowed bool
-	err     error // there is none: the database could not be asked
+	err     error // the database could not be asked: allowed says nothing
 }
 
 // decisions are the cache: those made that still hold, and those on their way,
@@ -105,7 +105,7 @@ func (c *decisions) of(w wish, l ledger) (d *decision, isNew bool) {
 
 // settle makes the decision known, and keeps it unless it is an error.
 func (c *decisions) settle(w wish, d *decision, allowed bool, err error) {
-	d.allowed, d.err = allowed && err == nil, err
+	d.allowed, d.err = allowed, err
 	close(d.known)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -41,6 +41,10 @@ func (g *Gate) originAllowed(r *http.Request) bool {
 	return false
 }
 
+// Credentials says whether a page of another origin may send its cookies: they
+// count for something here, and New let no wildcard stand beside them.
+func (g *Gate) Credentials() bool { return !g.Open() && g.o.Cookie != "" }
+
 // printable is an origin as the log may show it: of what a stranger sends no
 // more than could be one.
 func printable(origin string) string {
