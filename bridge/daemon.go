@@ -280,8 +280,8 @@ func (d *Daemon) check(ctx context.Context) error {
 // mux is what clients see.
 func (d *Daemon) mux() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("/ws", d.ws)
-	mux.Handle("/sse", d.sse)
+	mux.Handle("/ws", bodiless(d.ws))
+	mux.Handle("/sse", bodiless(d.sse))
 	if d.o.Page != nil {
 		mux.Handle("/", d.o.Page)
 	}

@@ -19,7 +19,7 @@ const (
 
 // limits are what net/http bounds a request by.
 type limits struct {
-	header time.Duration // until it is complete, a TLS handshake until it is done
+	header time.Duration // until it is complete, a TLS handshake until it is done; and a body
 	bytes  int           // net/http lets 4 KB more through
 }
 
@@ -40,12 +40,36 @@ func bind(ctx context.Context, name, addr string, h http.Handler, most limits, l
 		return nil, fmt.Errorf("%s: %w (set another address)", name, err)
 	}
 	return &endpoint{name: name, listener: l, server: &http.Server{
-		Handler:           h,
+		Handler:           bodies(h, most.header),
 		ReadHeaderTimeout: most.header,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    most.bytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers send
 	}}, nil
+}
+
+// bodies bounds the time that a request's body takes, which net/http waits for even
+// where nobody reads it. Its own limit, ReadTimeout, would end every stream.
+func bodies(h http.Handler, most time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(most)) // every connection has one
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// bodiless refuses requests with a body: those that upgrade, or are answered by a
+// stream, would go on in the middle of it.
+func bodiless(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close")
+			http.Error(w, "a request without a body, please", http.StatusBadRequest)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // serve answers until close, with TLS where there is a certificate. An end
