@@ -149,6 +149,8 @@ func (h *Handler) accept(s *session, w http.ResponseWriter, r *http.Request, pro
 	conn, err := websocket.Accept(hijack, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{protocol},
 		InsecureSkipVerify: true, // the gate has looked at the origin
+		OnPingReceived:     func(context.Context, []byte) bool { return s.beat() },
+		OnPongReceived:     func(context.Context, []byte) { s.beat() },
 	})
 	if err != nil {
 		return false

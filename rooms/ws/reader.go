@@ -107,6 +107,22 @@ func (s *session) take(ctx context.Context, data []byte) error {
 	return nil
 }
 
+// beat counts a ping or a pong as the frame that it is, and reports whether to
+// answer.
+func (s *session) beat() (answer bool) {
+	if s.sub.Err() != nil {
+		return false // nothing is sent behind a close frame, and the reader may be another
+	}
+	now := time.Now()
+	if s.frames.Take(now) {
+		return true
+	}
+	if err := s.slowDown(request{asked: now}, "limits.frames_per_second"); err != nil {
+		s.end(err)
+	}
+	return false
+}
+
 // slowDown answers a frame that came too fast.
 func (s *session) slowDown(r request, setting string) error {
 	refused := s.h.gate.Refuse(setting, rooms.RateLimited, "over "+setting)
