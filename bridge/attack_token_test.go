@@ -22,6 +22,7 @@ import (
 var keys = sync.OnceValue(func() (k struct {
 	ours, other *rsa.PrivateKey
 	pem         string // of our public half
+	set         string // with the same, as "ours" (RFC 7517)
 },
 ) {
 	var err error
@@ -36,6 +37,7 @@ var keys = sync.OnceValue(func() (k struct {
 		panic(err)
 	}
 	k.pem = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	k.set = fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":"ours","e":"AQAB","n":%q}]}`, base64.RawURLEncoding.EncodeToString(k.ours.N.Bytes()))
 	return k
 })
 
