@@ -16,7 +16,8 @@
 // and nowhere else: a request that a proxy forwarded is refused, and a page's
 // origin must be the daemon's own (under a loopback name, so that no foreign
 // name that was made to resolve to 127.0.0.1 counts as the same origin) or
-// match a pattern of http.allowed_origins. The same-origin policy does not cover
+// match a pattern of http.allowed_origins. With TLS the own origin is https: what
+// came without may be anybody's page. The same-origin policy does not cover
 // WebSockets (RFC 6455 section 10.2): this check is all there is.
 //
 // Enter counts: connections, those of one address, and handshakes per second. A

@@ -41,7 +41,8 @@
 //	  auth: bad, a join, or   └────────┘ none left ────────────────▶ $error, 4401
 //	  nothing in time ─▶ $error, 4401
 //
-// A revocation comes from the hub, in its place between the events.
+// A revocation comes from the hub, in its place between the events. Who is told
+// when joining that a topic is forbidden, or by a fresh token, leaves it too.
 //
 // The library (coder/websocket) does handshake, reading, pongs and the close
 // handshake. It writes through our socket, past which events and control frames
