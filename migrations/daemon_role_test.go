@@ -146,7 +146,8 @@ func TestDaemonRole_asks_the_application_s_functions(t *testing.T) {
 func TestDaemonRole_says_what_else_it_can(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		role := "other_" + d.name
-		d.admin.exec("CREATE ROLE " + role + "; CREATE TABLE part (a int, b int); CREATE TABLE gone (a int); SELECT rowcast.grant_emit('" + role + "'), rowcast.grant_revoke('" + role + "')")
+		d.session(t, d.dba()).exec("CREATE ROLE " + role)
+		d.admin.exec("CREATE TABLE part (a int, b int); CREATE TABLE gone (a int); SELECT rowcast.grant_emit('" + role + "'), rowcast.grant_revoke('" + role + "')")
 		d.admin.exec("GRANT SELECT (b) ON part TO " + role + "; GRANT TRUNCATE ON gone TO " + role + "; GRANT pg_monitor TO " + role)
 		said, err := d.daemonRole(t, role, asItStands)
 		if err != nil {
