@@ -14,7 +14,7 @@ export ROWCAST_TEST_SEED := $(ROWCAST_TEST_SEED)
 # npm writes it last: what the lockfile says is installed.
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: help demo test test-go test-ts test-page test-browser lint bench build
+.PHONY: help demo test test-go test-ts test-page test-browser lint fuzz bench build
 .NOTPARALLEL: # what is timed is timed on a machine that does nothing else
 
 help:
@@ -45,6 +45,15 @@ test-browser: examples/chat/browser/$(INSTALLED) ## the demo's page in Chromium,
 lint: $(LINT) ## read the code for faults, for imports against the map, and for calls into known vulnerabilities
 	$(LINT) run
 	@scripts/vulncheck
+
+# What it finds is a file in testdata/fuzz, which the tests try from then on.
+FUZZTIME ?= 30s
+
+fuzz: ## look for what nobody thought of: each fuzz target for FUZZTIME (30s, or 100000x)
+	@grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir=node_modules . | sort | while IFS=: read -r file target; do \
+		echo "$${target#func } in $$(dirname "$$file")" && \
+		go test -run '^$$' -fuzz "^$${target#func }$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$(dirname "$$file")" || exit; \
+	done
 
 bench: ## measure this machine: latency, and what a write costs
 	@scripts/install-missing postgres
