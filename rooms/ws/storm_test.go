@@ -1,10 +1,8 @@
 package ws
 
 import (
-	"fmt"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -290,39 +288,30 @@ func TestShutdown_arriving(t *testing.T) {
 	}
 }
 
-// TestRenewals: who renews without waiting for the answers is not read further
-// than anybody else, whatever it is told beside them.
-func TestRenewals(t *testing.T) {
+// TestNotices: what answers no frame lets nobody ask for more.
+func TestNotices(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		app := chat()
-		app.sessions = map[string]string{
-			"s3cr3t0": fmt.Sprintf(`{"sub":"olena","exp":%d}`, in(30*time.Second)),
-			"s3cr3t1": fmt.Sprintf(`{"sub":"olena","exp":%d}`, in(40*time.Second)), // each is warned of
-		}
-		w := inMemory(t, guarded(app), func(_ *rooms.Options, a *auth.Options, _ *Options) {
-			a.Mode, a.JWT, a.Limits.JoinsPerSecond = auth.SQL, auth.JWTOptions{}, -1
-		})
-		c := w.connect(t, "/ws", library, "bearer.s3cr3t0")
-		c.expect("$welcome")
-		c.expect("$token_expiring")
-		app.change(func(a *application) { a.takes = time.Second })
-		var sent atomic.Int32
-		var sending sync.WaitGroup
-		sending.Go(func() {
-			for c.write(websocket.MessageText, fmt.Appendf(nil, `{"type":"auth","token":"s3cr3t%d"}`, 1-sent.Load()%2)) == nil {
-				sent.Add(1)
-			}
-		})
-		for range 10 {
-			c.expect("$authed")
-			c.expect("$token_expiring")
-		}
-		synctest.Wait()
-		if n := sent.Load(); n < maxOwed || n > maxOwed+12 { // 10 are answered, one is read, one is on its way
-			t.Errorf("%d were taken, of which 10 were answered", n)
-		}
-		_ = c.conn.CloseNow()
-		sending.Wait()
-	})
+	hub := rooms.New(rooms.Options{})
+	gate, err := auth.New(auth.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := hub.Subscribe(rooms.SubscriberOptions{Level: rooms.Library})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close(errGone)
+	s := newSession(New(hub, gate, Options{}), rooms.Library, sub, func() {})
+	s.admit(gate.Anonymous(), []byte(`{"type":"$authed"}`)) // and $welcome
+	s.warn(time.Minute)
+	for range 3 {
+		s.owed <- struct{}{}
+	}
+	frames, err := next(t, sub)
+	if err != nil || len(frames) != 3 {
+		t.Fatalf("%d frames, %v", len(frames), err)
+	}
+	if s.settle(frames); len(s.owed) != 2 {
+		t.Errorf("%d are owed, of three with one answer", len(s.owed))
+	}
 }
