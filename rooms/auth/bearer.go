@@ -41,6 +41,12 @@ func (g *Gate) Identify(ctx context.Context, r *http.Request) (*Identity, *Refus
 	return g.Anonymous(), nil
 }
 
+// Unidentified refuses who does not say who they are. The setting is the one that
+// they did not meet: auth.mode, or limits.handshake_timeout when they said nothing.
+func (g *Gate) Unidentified(setting string) *Refusal {
+	return g.Refuse(setting, rooms.Unauthenticated, "a token is required")
+}
+
 // Authenticate says whose token it is. It may wait, for keys or the database, as
 // long as ctx allows.
 func (g *Gate) Authenticate(ctx context.Context, token string) (*Identity, *Refusal) {

@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	// leaseWarning is how long before its end a lease warns.
+	// leaseWarning is how long before its end a lease warns; a short one halfway,
+	// or clients whose tokens all live shorter would renew without a pause.
 	leaseWarning = time.Minute
 
 	// leaseGlance is the longest that a lease sleeps. Its end is a time on the
@@ -24,13 +25,15 @@ type Lease struct {
 	now  func() time.Time
 
 	mu     sync.Mutex
-	timer  *time.Timer // nil: there was no end yet
-	until  time.Time   // zero: no end
+	timer  *time.Timer   // nil: there was no end yet
+	until  time.Time     // zero: no end
+	ahead  time.Duration // of the end, to warn
 	warned bool
 }
 
 // NewLease returns a Lease without an end. soon, unless it is nil, is called a
-// minute before there is one, or at once when less is left; over is called then.
+// minute before there is one, or halfway when less than two are left; over is
+// called then.
 func NewLease(soon func(left time.Duration), over func()) *Lease {
 	return &Lease{soon: soon, over: over, now: time.Now}
 }
@@ -41,6 +44,7 @@ func (l *Lease) Renew(until time.Time) {
 	l.mu.Lock()
 	if !until.Equal(l.until) {
 		l.until, l.warned = until, l.soon == nil
+		l.ahead = min(leaseWarning, l.left()/2)
 	}
 	l.mu.Unlock()
 	l.look()
@@ -71,17 +75,17 @@ func (l *Lease) glance() (left time.Duration, warn, over bool) {
 		}
 		return 0, false, false
 	}
-	left = l.until.Round(0).Sub(l.now().Round(0)) // by the wall clock
+	left = l.left()
 	next := left
 	switch {
 	case left <= 0:
 		l.until = time.Time{}
 		return 0, false, true
 	case l.warned:
-	case left <= leaseWarning:
+	case left <= l.ahead:
 		l.warned, warn = true, true
 	default:
-		next = left - leaseWarning
+		next = left - l.ahead
 	}
 	next = min(next, leaseGlance)
 	if l.timer == nil {
@@ -91,3 +95,6 @@ func (l *Lease) glance() (left time.Duration, warn, over bool) {
 	}
 	return left, warn, false
 }
+
+// left is until the end, by the wall clock.
+func (l *Lease) left() time.Duration { return l.until.Round(0).Sub(l.now().Round(0)) }

@@ -53,8 +53,8 @@ func TestLease(t *testing.T) {
 	}{
 		"no end":         {func(w *watch) { w.lease.Renew(time.Time{}) }, nil},
 		"an hour":        {func(w *watch) { in(w, time.Hour) }, []string{"59m0s: soon 1m0s", "1h0m0s: over"}},
-		"a minute":       {func(w *watch) { in(w, time.Minute) }, []string{"0s: soon 1m0s", "1m0s: over"}},
-		"less":           {func(w *watch) { in(w, time.Second) }, []string{"0s: soon 1s", "1s: over"}},
+		"a minute":       {func(w *watch) { in(w, time.Minute) }, []string{"30s: soon 30s", "1m0s: over"}},
+		"less":           {func(w *watch) { in(w, time.Second) }, []string{"500ms: soon 500ms", "1s: over"}},
 		"none":           {func(w *watch) { in(w, -time.Second) }, []string{"0s: over"}},
 		"nobody to warn": {func(w *watch) { w.lease.soon = nil; in(w, time.Hour) }, []string{"1h0m0s: over"}},
 		"renewed when warned": {func(w *watch) {

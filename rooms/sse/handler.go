@@ -136,7 +136,7 @@ func (h *Handler) arrive(ctx context.Context, s *stream, r *http.Request, wishes
 		return refused
 	}
 	if id == nil {
-		return unidentified
+		return h.gate.Unidentified("auth.mode")
 	}
 	s.sub.Identify(id.Subject)
 	s.lease.Renew(id.Expires)

@@ -194,6 +194,9 @@ func TestArrival(t *testing.T) {
 				switch {
 				case carrier.blind:
 					s.expectStatus(http.StatusUnauthorized, rooms.Unauthenticated)
+					if n := w.gate.Stats().Refused["auth.mode"]; n != 1 {
+						t.Errorf("counted %d times", n)
+					}
 				case token.code != "":
 					s.expectStatus(http.StatusUnauthorized, token.code)
 				default:

@@ -19,12 +19,11 @@ var (
 
 // What a client is told that may not stream, beside the gate's words.
 var (
-	draining     = &auth.Refusal{Code: rooms.Unavailable, Message: "shutting down"}
-	away         = &auth.Refusal{Code: rooms.Unavailable, Message: "the database cannot be asked now"}
-	uncertain    = &auth.Refusal{Code: rooms.Unavailable, Message: "access changed meanwhile"}
-	unidentified = &auth.Refusal{Code: rooms.Unauthenticated, Message: "a token is required"}
-	expired      = &auth.Refusal{Code: rooms.TokenExpired, Message: "token is expired"}
-	revoked      = &auth.Refusal{Code: rooms.Forbidden, Message: "access was revoked"}
+	draining  = &auth.Refusal{Code: rooms.Unavailable, Message: "shutting down"}
+	away      = &auth.Refusal{Code: rooms.Unavailable, Message: "the database cannot be asked now"}
+	uncertain = &auth.Refusal{Code: rooms.Unavailable, Message: "access changed meanwhile"}
+	expired   = &auth.Refusal{Code: rooms.TokenExpired, Message: "token is expired"}
+	revoked   = &auth.Refusal{Code: rooms.Forbidden, Message: "access was revoked"}
 )
 
 // endings say what to answer when a stream ended before it began.

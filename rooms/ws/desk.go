@@ -55,7 +55,7 @@ func (s *session) serve(ctx context.Context, r request) {
 	case r.Type == "auth":
 		s.signIn(ctx, r)
 	case s.identity == nil:
-		s.end(unidentified(r.Ref))
+		s.end(refusal(r.Ref, *s.h.gate.Unidentified("auth.mode")))
 	case r.Type == "leave":
 		_ = s.sub.Control(rooms.LeftFrame(r.Ref, s.sub.Leave(r.Topics)))
 	default:

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -25,21 +24,13 @@ func (s *session) arrive(ctx context.Context, r *http.Request) error {
 			return s.joinURL(ctx, r.URL.RawQuery)
 		}
 	case s.level == rooms.Plain:
-		return unidentified(nil)
+		return refusal(nil, *s.h.gate.Unidentified("auth.mode"))
 	default:
 		s.patience = time.AfterFunc(s.h.o.HandshakeTimeout, func() {
-			s.end(refusal(nil, *s.h.gate.Refuse("limits.handshake_timeout", rooms.Unauthenticated, noToken)))
+			s.end(refusal(nil, *s.h.gate.Unidentified("limits.handshake_timeout")))
 		})
 	}
 	return nil
-}
-
-// noToken is what who brings none is told.
-const noToken = "a token is required"
-
-// unidentified ends a session whose client does not say who it is.
-func unidentified(ref json.RawMessage) ending {
-	return refusal(ref, auth.Refusal{Code: rooms.Unauthenticated, Message: noToken})
 }
 
 // admit makes the client who it has proved to be, answers the auth if there was
@@ -72,7 +63,7 @@ func (s *session) signIn(ctx context.Context, r request) {
 	id, refused := s.h.gate.Authenticate(asking, r.Token)
 	before := s.identity
 	switch {
-	case before == nil && refused != nil:
+	case refused != nil && (before == nil || before == s.h.gate.Anonymous()): // its first word about who it is
 		s.end(refusal(r.Ref, *refused))
 	case refused != nil:
 		s.disbelieve(r, *refused)

@@ -157,9 +157,12 @@ func TestSignIn(t *testing.T) {
 				t.Fatal(f.raw)
 			}
 		},
-		"a leave before": func(_ *testing.T, _ *world, c *client) {
+		"a leave before": func(t *testing.T, w *world, c *client) {
 			c.send(`{"type":"leave","ref":1,"topics":["public"]}`)
 			c.expectRefused(rooms.Unauthenticated, closeUnauthenticated)
+			if n := w.gate.Stats().Refused["auth.mode"]; n != 1 {
+				t.Errorf("counted %d times", n)
+			}
 		},
 		"a join before, and then the token": func(t *testing.T, w *world, c *client) {
 			_ = c.write(websocket.MessageText, []byte(`{"type":"join","ref":1,"topics":["public"]}`))
@@ -323,6 +326,10 @@ func TestAnonymous(t *testing.T) {
 		w.connect(t, "/ws?topics=public").expectEvent(w.publish("public"))
 		w.connect(t, "/ws?topics=private").expectRefused(rooms.Forbidden, closeForbidden)
 		w.connect(t, "/ws", library, "bearer.x").expectRefused(rooms.Unauthenticated, closeUnauthenticated)
+
+		liar := w.library(t)
+		liar.send(`{"type":"auth","token":"x"}`)
+		liar.expectRefused(rooms.Unauthenticated, closeUnauthenticated)
 
 		c := w.library(t)
 		<-time.After(2 * DefaultHandshakeTimeout)
