@@ -280,6 +280,7 @@ func TestJWKS_rotation(t *testing.T) {
 	i := newIssuer(t, text(set(jwkOf(t, k.ed, "old"))))
 	synctest.Test(t, func(t *testing.T) {
 		v := running(t, i.URL)
+		wait(time.Second) // the first keys are there: who came before would have asked for others
 		accepted(t, v, "old key", by(t, "EdDSA", k.ed, "old"))
 		i.publishes(jwkOf(t, k.ed, "old"), jwkOf(t, k.p256, "new"))
 		wait(time.Minute)
