@@ -34,7 +34,7 @@ func newDev() *cobra.Command {
 		Long: `dev starts a Postgres of its own, the demo's API and page, and the daemon. Who
 brings no token reads what is public. Tokens are signed with a secret of this
 run, or with ROWCAST_AUTH_JWT_SECRET: then "rowcast token" makes some, too.`,
-		Args:  cobra.NoArgs,
+		Args: cobra.NoArgs,
 	}
 	var d demo
 	cmd.Flags().StringVar(&d.addr, "addr", bridge.DefaultHTTPAddr, "where the page is, `host:port`")
