@@ -28,7 +28,10 @@ describe("the daemon's control frames", () => {
     $welcome: { kind: '$welcome', heartbeatMs: 25_000 },
     $joined: { kind: '$joined', topics: expect.any(Array), denied: expect.any(Map), cursor: expect.any(String) },
     $left: { kind: '$left', topics: ['topic_7'] },
-    $error: { kind: '$error', error: { code: expect.stringMatching(/^[a-z_]+$/), message: expect.stringMatching(/./) } },
+    $error: {
+      kind: '$error',
+      error: { code: expect.stringMatching(/^[a-z_]+$/), message: expect.stringMatching(/./) },
+    },
     $ping: { kind: '$ping', cursor: 'BHRlc3Rn' },
     $pong: { kind: '$pong' },
     $authed: { kind: '$authed' },
