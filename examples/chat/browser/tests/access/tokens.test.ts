@@ -4,8 +4,8 @@ import { expect, test as plain } from '../../harness/test.ts'
 import { guarded, token } from '../../harness/token.ts'
 import { Wire } from '../../harness/wire.ts'
 
-/** Good until a minute and two seconds from now: the daemon announces its end in two. */
-const SOON = 62
+/** Good for eight seconds: the daemon announces its end halfway. */
+const SOON = 8
 
 const test = plain.extend<{ daemon: Daemon }>({
   daemon: async ({ demo }, use) => {
