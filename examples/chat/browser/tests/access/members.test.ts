@@ -1,3 +1,4 @@
+import { hold } from '../../harness/hold.ts'
 import { type Pane, Panes } from '../../harness/panes.ts'
 import { expect, test } from '../../harness/test.ts'
 import { token } from '../../harness/token.ts'
@@ -58,15 +59,15 @@ test('a private topic: let in without a reload, sent out within a second, and no
   await panes.settle()
   expect(wire.frames.filter(frame => frame.text.includes('is he gone?'))).toHaveLength(1)
 
-  // Had the cache kept anything, it would be there before the slow API answers.
-  await page.getByTestId('delay-1500').check()
+  // Had the cache kept anything, it would be there before the API answers.
+  const answer = await hold(page, `**/api/topics/${privateTopic}/messages*`)
   await demo.sql`INSERT INTO memberships VALUES (${privateTopic}, 'maks')`
   await expect.poll(() => closed(maks)).toBe(null)
   expect(await maks.messages()).toEqual([])
+  answer()
   await expect.poll(maks.messages).toEqual(['between us', 'thank you', 'is he gone?'])
   expect(wire.connections).toBe(2)
 
-  await page.getByTestId('delay-0').check()
   await olena.get('remove-maks').click()
   await within(1_000, () => expect.poll(() => closed(maks)).toBe('revoked'))
 })
@@ -96,11 +97,11 @@ test('signed out: everything is left and the cache is empty; signed in, all is f
   await expect.poll(olena.messages).toEqual(['while he was away'])
   expect(wire.frames.filter(frame => frame.text.includes('while he was away'))).toHaveLength(1)
 
-  await page.getByTestId('delay-1500').check()
+  const answer = await hold(page, '**/api/topics')
   await maks.get('sign-in').click()
   await maks.get('topics').waitFor()
   expect(await maks.get('topics').locator('button').count()).toBe(0)
-  await page.getByTestId('delay-0').check()
+  answer()
   await expect.poll(maks.state).toBe('connected')
   await maks.get(`topic-${topic}`).click()
   await expect.poll(maks.messages).toEqual(['while he was away'])

@@ -4,8 +4,8 @@ import { expect, test as plain } from '../../harness/test.ts'
 import { guarded, token } from '../../harness/token.ts'
 import { Wire } from '../../harness/wire.ts'
 
-/** Good for eight seconds: the daemon announces its end halfway. */
-const SOON = 8
+/** Good for so many seconds: the daemon announces its end halfway. */
+const SOON = 16
 
 const test = plain.extend<{ daemon: Daemon }>({
   daemon: async ({ demo }, use) => {
@@ -21,7 +21,7 @@ test('tokens: said first, and renewed on the living socket before they run out',
   await client.join('user_maks')
   expect(wire.frames.flatMap(({ from, type }) => (from === 'page' ? type : []))).toEqual(['auth', 'join'])
 
-  await expect.poll(() => wire.of('$token_expiring').length).toBe(1)
+  await expect.poll(() => wire.of('$token_expiring').length, { timeout: SOON * 1000 }).toBe(1)
   await expect.poll(() => wire.of('$authed').length).toBe(2)
   expect(wire.of('$authed')[1]?.payload?.expires_in_ms).toBeGreaterThan(3_000_000)
   expect(wire.connections).toBe(1)
@@ -80,7 +80,7 @@ test('tokens: the page logs in anew before its token runs out, and stays connect
   })
   const wire = await Wire.tap(page)
   await page.goto(demo.url)
-  await expect.poll(() => wire.of('$token_expiring').length).toBe(1)
+  await expect.poll(() => wire.of('$token_expiring').length, { timeout: SOON * 1000 }).toBe(1)
   await expect.poll(() => wire.of('$authed').length).toBe(3)
   expect(wire.of('$authed')[2]?.payload?.expires_in_ms).toBeGreaterThan(600_000)
   expect(await page.getByTestId('pane-maks').getByTestId('badge').getAttribute('data-state')).toBe('connected')
