@@ -19,6 +19,7 @@ func FuzzTranslate(f *testing.F) {
 	f.Add(byte('U'), []byte(`{"id":1}`), []byte(nil), byte(8), "\xb3", "0", int64(0))
 	f.Add(byte('U'), []byte(`{"content":{"n":[[{}]]}}`), []byte(`{}`), byte(3), "id", "}{}", int64(300))
 	f.Add(byte('I'), []byte(`{"any":`+strings.Repeat("[", 500)+strings.Repeat("]", 500)+`}`), []byte(nil), byte(0), "", "", int64(0))
+	f.Add(byte('R'), []byte(nil), []byte(nil), byte(0), "", "topic_*", int64(4096))
 	f.Fuzz(func(t *testing.T, op byte, row, old []byte, flags byte, changed, template string, limit int64) {
 		tr := newTranslator(translatorOptions{Epoch: "k3f9", EventBytes: int(limit), Channels: []Channel{
 			{Name: "c", Type: "t", Topics: []string{template}},
@@ -43,6 +44,14 @@ func FuzzTranslate(f *testing.F) {
 func checkFuzzed(t *testing.T, item rooms.Item) {
 	t.Helper()
 	if item.Reason != "" {
+		return
+	}
+	if item.Access != nil { // of names and patterns
+		for _, name := range item.Topics {
+			if !rooms.ValidTopic(strings.ReplaceAll(name, "*", "x")) {
+				t.Fatalf("topic %q", name)
+			}
+		}
 		return
 	}
 	if !validJSON(item.Data) {
