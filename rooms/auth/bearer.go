@@ -13,11 +13,11 @@ import (
 	"rowcast/rooms"
 )
 
-// Token returns the token that the request carries: as the subprotocol
+// token returns the token that the request carries: as the subprotocol
 // bearer.<token>, in the cookie, as Authorization: Bearer, or as ?token= where
 // that is allowed. Check comes first: a cookie says something only if the page
 // that had it sent may be here.
-func (g *Gate) Token(r *http.Request) (token string, found bool) {
+func (g *Gate) token(r *http.Request) (token string, found bool) {
 	if g.Open() {
 		return "", false
 	}
@@ -35,7 +35,7 @@ func (g *Gate) Anonymous() *Identity { return g.anonymous }
 // or nobody in particular where they may come in. Neither an Identity nor a
 // Refusal: it carries none, and who does not say who they are stays outside.
 func (g *Gate) Identify(ctx context.Context, r *http.Request) (*Identity, *Refusal) {
-	if token, found := g.Token(r); found {
+	if token, found := g.token(r); found {
 		return g.Authenticate(ctx, token)
 	}
 	return g.Anonymous(), nil

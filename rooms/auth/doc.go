@@ -4,9 +4,9 @@
 //
 // A connection passes it in this order:
 //
-//	request ─Check─▶ ─Enter─▶ ─Token, Authenticate─▶ ─Judge─▶ rooms
-//	          │        │        │                      │  per topic: bad_topic, too_many_topics,
-//	          │        │        │                      └  forbidden, unavailable; and a mark
+//	request ─Check─▶ ─Enter─▶ ─Identify─▶ ─Judge─▶ rooms
+//	          │        │        │           │  per topic: bad_topic, too_many_topics,
+//	          │        │        │           └  forbidden, unavailable; and a mark
 //	          │        │        └ unauthenticated, token_expired, unavailable
 //	          │        └ limits: unavailable, rate_limited; leave gives the place back
 //	          └ proxy without a chosen mode, foreign origin: forbidden
@@ -25,8 +25,9 @@
 // connection, because a browser sees nothing of a refused upgrade. Addresses
 // behind trusted proxies are what these say, and nothing that stands before.
 //
-// Authenticate verifies a JWT, or asks the application's database for a session.
-// Of sessions nothing is kept: a logout counts at once.
+// Identify finds the token that a request carries, and Authenticate, which also
+// takes one from a frame, verifies it: a JWT, or a session that the application's
+// database is asked for. Of sessions nothing is kept: a logout counts at once.
 //
 // Judge decides about each name of a join by itself: one bad name never costs
 // the others their place. The token's claim and the application's SQL function

@@ -259,7 +259,7 @@ func TestGate_open(t *testing.T) {
 	t.Parallel()
 	for _, o := range []Options{{}, {Mode: None, Cookie: "c", QueryToken: true}} {
 		g := gate(t, o)
-		if token, found := g.Token(request("a.example", "Authorization", "Bearer x", "Cookie", "c=x", "Origin", "http://a.example")); found {
+		if token, found := g.token(request("a.example", "Authorization", "Bearer x", "Cookie", "c=x", "Origin", "http://a.example")); found {
 			t.Errorf("found the token %q", token)
 		}
 		id, refused := g.Authenticate(t.Context(), "x")
@@ -272,15 +272,15 @@ func TestGate_open(t *testing.T) {
 func TestGate_Token(t *testing.T) {
 	t.Parallel()
 	g := gate(t, Options{Mode: SQL, Database: &application{}, Cookie: "session"})
-	if token, found := g.Token(request("a.example", "Cookie", "session=x", "Origin", "http://a.example")); !found || token != "x" {
+	if token, found := g.token(request("a.example", "Cookie", "session=x", "Origin", "http://a.example")); !found || token != "x" {
 		t.Errorf("the page's cookie: %q, %v", token, found)
 	}
-	if _, found := g.Token(request("a.example", "Cookie", "session=x")); found {
+	if _, found := g.token(request("a.example", "Cookie", "session=x")); found {
 		t.Error("a cookie without an origin counts")
 	}
 	r := request("a.example")
 	r.URL.RawQuery = "token=x"
-	if _, found := g.Token(r); found {
+	if _, found := g.token(r); found {
 		t.Error("a token in the URL counts although auth.query_token is off")
 	}
 }
