@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -35,9 +36,7 @@ type server struct {
 func startServer(ctx context.Context, bin string, o pgtemp.Options) (_ *server, err error) {
 	o.Fast = true // what a crash may take along is nothing: the writers wait for their commits
 	settings := map[string]string{"max_connections": "300", "shared_buffers": "64MB", "jit": "off"}
-	for name, value := range o.Settings {
-		settings[name] = value
-	}
+	maps.Copy(settings, o.Settings)
 	o.Settings = settings
 	c, err := pgtemp.Start(ctx, o)
 	if err != nil {
