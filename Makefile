@@ -14,7 +14,7 @@ export ROWCAST_TEST_SEED := $(ROWCAST_TEST_SEED)
 # npm writes it last: what the lockfile says is installed.
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: help demo test test-go test-ts test-page test-browser lint fuzz bench build
+.PHONY: help demo test test-go test-ts test-page test-browser test-chaos lint fuzz chaos bench build
 .NOTPARALLEL: # what is timed is timed on a machine that does nothing else
 
 help:
@@ -24,7 +24,7 @@ demo: ## try it: a throw-away Postgres, the daemon and a page
 	@scripts/install-missing postgres
 	@go build -o bin/rowcast ./cmd/rowcast && exec bin/rowcast dev
 
-test: lint test-go test-ts test-page test-browser ## everything that must be green
+test: lint test-go test-ts test-page test-browser test-chaos ## everything that must be green
 
 test-go: ## the Go tests, on three majors of Postgres
 	@scripts/install-missing postgres cc npm
@@ -42,6 +42,10 @@ test-browser: examples/chat/browser/$(INSTALLED) ## the demo's page in Chromium,
 	@npm --prefix examples/chat/browser run --silent test
 	@npm --prefix examples/chat/browser run --silent check # of the client that the tests have installed
 
+test-chaos: ## what make chaos does, in minutes
+	@scripts/install-missing postgres
+	@go run ./chaos -short
+
 lint: $(LINT) ## read the code for faults, for imports against the map, and for calls into known vulnerabilities
 	$(LINT) run
 	@scripts/vulncheck
@@ -54,6 +58,12 @@ fuzz: ## look for what nobody thought of: each fuzz target for FUZZTIME (30s, or
 		echo "$${target#func } in $$(dirname "$$file")" && \
 		go test -run '^$$' -fuzz "^$${target#func }$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$(dirname "$$file")" || exit; \
 	done
+
+SEEDS ?= 3
+
+chaos: ## break everything, SEEDS times (3) in each way, and prove that nothing was lost in silence
+	@scripts/install-missing postgres
+	@go run ./chaos -seeds $(SEEDS)
 
 bench: ## measure this machine: latency, and what a write costs
 	@scripts/install-missing postgres

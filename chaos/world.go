@@ -49,7 +49,7 @@ func newWorld(ctx context.Context, r *runner, sc scenario, seed uint64, s *serve
 	w := &world{scenario: sc, rng: rand.New(rand.NewPCG(seed, 0)), pg: s.Cluster, dir: dir, options: map[*client.Client]client.Options{}}
 	var err error
 	if w.database, err = s.clone(ctx); err != nil {
-		return nil, err
+		return w, err
 	}
 	w.moveTo(s.Cluster)
 	w.fetcher = newFetcher(w.writers)
