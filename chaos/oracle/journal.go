@@ -1,8 +1,10 @@
 package oracle
 
 import (
+	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,7 +35,7 @@ type Journal struct {
 	mu      sync.Mutex // guards what follows
 	entries []entry
 	changed chan struct{} // closed and forgotten at the next entry; nil while nobody waits
-	search  search
+	search  *search       // of the last Through
 }
 
 type act uint8
@@ -49,6 +51,10 @@ const (
 	fetched
 	closed
 )
+
+func (a act) String() string {
+	return [...]string{"opened", "asked", "joined", "member", "left", "event", "resync", "fetched", "closed"}[a]
+}
 
 // entry is one line of a journal. What an act has no use for is zero.
 type entry struct {
@@ -76,15 +82,15 @@ func (j *Journal) Kind() Kind { return j.kind }
 // Opened is a new connection: "once" and "in order" begin anew, and no topic is joined.
 func (j *Journal) Opened() { j.write(entry{act: opened}) }
 
-// Asked is a join that is being sent, or the topics of a URL. Their events may
-// come from here on; with replay (a join of the library level with since or
-// lookback_ms) as a replay, until its Joined.
+// Asked is a join that is being sent, or the topics of a URL. At the library
+// level their events may come from its Joined on, and with replay (a join with
+// since or lookback_ms) as a replay before it; at the others from here on.
 func (j *Journal) Asked(topics []string, replay bool) {
 	j.write(entry{act: asked, topics: slices.Clone(topics), replay: replay})
 }
 
-// Joined is the answer to the oldest join that has none; every answer is
-// written down, also one in which all topics are denied (topics is empty then).
+// Joined is the answer to the oldest join that has none. Every answer is written
+// down, also one that denies all topics (topics is empty then).
 func (j *Journal) Joined(topics []string, replayed int, recovered *bool) {
 	if recovered != nil {
 		value := *recovered
@@ -93,14 +99,14 @@ func (j *Journal) Joined(topics []string, replayed int, recovered *bool) {
 	j.write(entry{act: joined, topics: slices.Clone(topics), replayed: replayed, recovered: recovered})
 }
 
-// Member is a debt of the daemon: from now on all that from does not see is owed.
-// The first one of a topic counts.
+// Member is the beginning of a debt: from now on all that from does not see is
+// owed. Of a topic the first one counts.
 func (j *Journal) Member(topics []string, from Snapshot) {
 	j.write(entry{act: member, topics: slices.Clone(topics), snapshot: &from})
 }
 
-// Left is the daemon's $left: nothing of these topics may come until asked
-// again. What is owed stays owed.
+// Left is a $left: nothing of these topics may come until asked again. What is
+// owed stays owed.
 func (j *Journal) Left(topics []string) {
 	j.write(entry{act: left, topics: slices.Clone(topics)})
 }
@@ -133,12 +139,14 @@ func (j *Journal) Changed() <-chan struct{} {
 	return j.changed
 }
 
-// Through is whether each topic got an event, or a refetch that sees its transaction.
+// Through is whether each topic got an event, or a refetch that sees its
+// transaction. An event that comes for one topic is none for another in which
+// the client is not: what that one missed is still to come.
 func (j *Journal) Through(key string, xid uint64, topics []string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.search.key != key {
-		j.search = search{key: key, xid: xid, got: map[string]bool{}}
+	if j.search == nil || j.search.key != key {
+		j.search = newSearch(j.kind, key, xid)
 	}
 	j.search.over(j.entries)
 	for _, topic := range topics {
@@ -172,6 +180,45 @@ func (j *Journal) Ends() map[string]int {
 	return ends
 }
 
+// Lines are the journal for people to read: a line an entry, with the numbers
+// that violations name.
+func (j *Journal) Lines() iter.Seq[string] {
+	entries := j.all()
+	return func(yield func(string) bool) {
+		for i, e := range entries {
+			if !yield(fmt.Sprintf("%d %s", i, e)) {
+				return
+			}
+		}
+	}
+}
+
+func (e entry) String() string {
+	parts := []string{e.act.String()}
+	if e.event != nil {
+		parts = append(parts, e.event.Received.Format("15:04:05.000"), e.event.Key, e.event.ID, strings.Join(e.event.Topics, ","))
+	}
+	if e.topics != nil {
+		parts = append(parts, strings.Join(e.topics, ","))
+	}
+	if e.replay {
+		parts = append(parts, "with replay")
+	}
+	if e.act == joined {
+		parts = append(parts, fmt.Sprintf("replayed %d", e.replayed))
+	}
+	if e.recovered != nil {
+		parts = append(parts, fmt.Sprintf("recovered %v", *e.recovered))
+	}
+	if e.snapshot != nil {
+		parts = append(parts, e.snapshot.String())
+	}
+	if e.text != "" {
+		parts = append(parts, e.text)
+	}
+	return strings.Join(parts, " ")
+}
+
 func (j *Journal) write(e entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -187,28 +234,4 @@ func (j *Journal) all() []entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.entries[:len(j.entries):len(j.entries)]
-}
-
-// search looks for an event among entries, each of which it reads once.
-type search struct {
-	key  string
-	xid  uint64
-	read int
-	got  map[string]bool // topics
-}
-
-func (s *search) over(entries []entry) {
-	for _, e := range entries[s.read:] {
-		switch {
-		case e.act == event && e.event.Key == s.key:
-			for _, topic := range e.event.Topics {
-				s.got[topic] = true
-			}
-		case e.act == fetched && e.snapshot.Sees(s.xid):
-			for _, topic := range e.topics {
-				s.got[topic] = true
-			}
-		}
-	}
-	s.read = len(entries)
 }

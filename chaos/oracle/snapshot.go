@@ -59,3 +59,12 @@ func (s Snapshot) Sees(xid uint64) bool {
 
 // Xmax is the first transaction that had not begun: neither it nor a later one is seen.
 func (s Snapshot) Xmax() uint64 { return s.xmax }
+
+// String is the snapshot as Postgres writes it.
+func (s Snapshot) String() string {
+	running := make([]string, len(s.running))
+	for i, xid := range s.running {
+		running[i] = strconv.FormatUint(xid, 10)
+	}
+	return fmt.Sprintf("%d:%d:%s", s.xmin, s.xmax, strings.Join(running, ","))
+}

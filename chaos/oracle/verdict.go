@@ -35,8 +35,3 @@ const (
 	Replay      = "replay"      // $joined says something else than what came
 	Unannounced = "unannounced" // recovered is false, and no $resync follows
 )
-
-// Judge holds each journal against the truth.
-func Judge(t Truth, journals []*Journal, b Budget) Verdict {
-	return Verdict{Transactions: len(t.Transactions), Resyncs: map[string]int{}, Most: map[string]int{}}
-}
