@@ -1,27 +1,27 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
+	"strings"
+	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-
-	"rowcast/chaos/oracle"
 )
 
 // Options say who writes how much. The zero value of Writers, Topics and Pause
 // is the default.
 type Options struct {
 	URL      func() string // for the next connection of a writer
-	Seed     uint64
+	Seed     uint64        // another one for each load of a database: keys are made of it
 	Writers  int           // DefaultWriters
 	Topics   int           // as given to Install; DefaultTopics
 	Pause    time.Duration // mean, between a writer's transactions; DefaultPause
 	Bulk     bool          // now and then a transaction calls rowcast.bulk()
 	Truncate bool          // now and then a table is truncated
-	Large    int           // now and then a transaction of so many rows; 0: none
-	Padding  int           // bytes in a row's content, at most; less than max_bytes (32 KB)
+	Large    int           // now and then a transaction of so many changes; 0: none
+	Padding  int           // bytes in a row's content, at most; with the rest of the row less than max_bytes (32 KB)
 	Open     time.Duration // the longest that a transaction sleeps before its commit; 0: none does
 }
 
@@ -41,38 +41,73 @@ type Counts struct {
 }
 
 // Load is an application at work.
-type Load struct{ o Options }
+type Load struct {
+	o Options
+
+	mu        sync.Mutex // guards what follows
+	committed map[string]time.Time
+	counts    Counts
+}
 
 // New is a load that has not begun.
-func New(o Options) *Load { return &Load{o: o} }
+func New(o Options) *Load {
+	o.Writers = cmp.Or(o.Writers, DefaultWriters)
+	o.Topics = cmp.Or(o.Topics, DefaultTopics)
+	o.Pause = cmp.Or(o.Pause, DefaultPause)
+	return &Load{o: o, committed: make(map[string]time.Time)}
+}
 
 // Run writes until ctx ends. A writer whose connection breaks makes a new one,
-// for ever.
-func (l *Load) Run(ctx context.Context) { <-ctx.Done() }
-
-// Fin emits one last event to all topics, in a transaction that begins after
-// all others of the load have ended, and returns its key. Run has returned by
-// then. It tries until ctx ends.
-func (l *Load) Fin(ctx context.Context) (key string, xid uint64, err error) {
-	return "", 0, errors.New("not yet")
+// for ever. What has begun when ctx ends is brought to its end.
+func (l *Load) Run(ctx context.Context) {
+	var writers sync.WaitGroup
+	for n := range l.o.Writers {
+		w := &writer{load: l, number: n, rng: rand.New(rand.NewPCG(l.o.Seed, uint64(n)))}
+		writers.Go(func() { w.run(ctx) })
+	}
+	writers.Wait()
 }
 
 // Committed is when the COMMIT of the transaction had returned that the key is
 // of; false if it never did, though it may have been committed all the same.
-func (l *Load) Committed(key string) (time.Time, bool) { return time.Time{}, false }
+func (l *Load) Committed(key string) (time.Time, bool) {
+	mutation, _, _ := strings.Cut(key, "/")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.committed[transactionOf(mutation)]
+	return at, ok
+}
 
 // Counts are those so far.
-func (l *Load) Counts() Counts { return Counts{} }
+func (l *Load) Counts() Counts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.counts
+}
 
-// Names are the names of all topics.
-func Names(topics int) []string { return nil }
+// ended counts a transaction; err is why it was not committed.
+func (l *Load) ended(t *transaction, err error) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil:
+		l.committed[t.name] = now
+		l.counts.Transactions++
+		l.counts.Rows += t.rows
+	case errors.Is(err, errRollback):
+		l.counts.Rollbacks++
+	default:
+		l.counts.Failures++
+	}
+}
 
-// Install makes the tables, their watches and the oracle. The schema rowcast is
-// there already.
-func Install(ctx context.Context, conn *pgx.Conn, topics int) error { return nil }
-
-// Truth is what was committed, and to whom it is owed. large is
-// limits.transaction_events: a transaction of more changes is owed as a $resync.
-func Truth(ctx context.Context, conn *pgx.Conn, large int) (oracle.Truth, error) {
-	return oracle.Truth{}, nil
+// pause returns after d, or at the end of the load.
+func pause(stop <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-stop:
+	}
 }
