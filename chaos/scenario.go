@@ -48,18 +48,10 @@ const atWork = 2 * time.Second
 // scenarios are all there are, in the order in which they run.
 func scenarios() []scenario {
 	return slices.Concat(
-		calmScenarios(),
+		loadScenarios(),
+		clientScenarios(),
+		daemonScenarios(),
 	)
-}
-
-// calmScenarios are those in which nothing goes wrong.
-func calmScenarios() []scenario {
-	return []scenario{{
-		name:  "calm",
-		fault: "none",
-		short: true,
-		load:  load.Options{Bulk: true, Truncate: true},
-	}}
 }
 
 // transactionEvents is what limits.transaction_events is set to.

@@ -151,6 +151,18 @@ func (w *world) pass(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// sum is a metric of all instances.
+func (w *world) sum(ctx context.Context, metric string) (sum float64, err error) {
+	for _, i := range w.instances {
+		value, err := i.metric(ctx, metric)
+		if err != nil {
+			return 0, err
+		}
+		sum += value
+	}
+	return sum, nil
+}
+
 // play runs the scenario from the start of the instances to the moment when
 // everybody has got the last event. The error is what broke of the suite itself;
 // what the daemon broke is in the violations.

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"rowcast/chaos/client"
+	"rowcast/chaos/load"
+	"rowcast/chaos/oracle"
+)
+
+// tight are queues that a client overflows who does not read for a moment.
+var tight = []string{"--limits.event_bytes=16KB", "--limits.queue_bytes=32KB"}
+
+// heavy is a load with much in each row, so that what the kernel holds for a
+// client is soon full.
+func heavy() load.Options { return load.Options{Padding: 12 << 10, Pause: 5 * time.Millisecond} }
+
+// clientScenarios are those in which the clients, or their networks, are the trouble.
+func clientScenarios() []scenario {
+	return []scenario{
+		{
+			name: "clients-drop", fault: "connections break off, each every 400 ms", short: true,
+			clients: 9,
+			habits:  func(*rand.Rand, int) client.Habits { return client.Habits{Drop: 400 * time.Millisecond} },
+			act:     dropped,
+		},
+		{
+			name: "clients-churn", fault: "topics left and joined again, every 100 ms",
+			clients: 9, kinds: []oracle.Kind{oracle.Library},
+			habits: func(*rand.Rand, int) client.Habits {
+				return client.Habits{Churn: 100 * time.Millisecond, Drop: 2 * time.Second}
+			},
+		},
+		{
+			name: "clients-halt", fault: "clients stop reading for a second; queues of 32 kB", short: true,
+			settings: tight, load: heavy(),
+			habits: func(*rand.Rand, int) client.Habits {
+				return client.Habits{Halt: 300 * time.Millisecond, HaltFor: time.Second, ReceiveBuffer: 4 << 10}
+			},
+			act: overflown,
+		},
+		{
+			name: "clients-slow", fault: "the same, and a history of 1 MB",
+			settings: append([]string{"--history.bytes=1MB"}, tight...), load: heavy(),
+			habits: func(*rand.Rand, int) client.Habits {
+				return client.Habits{Halt: 300 * time.Millisecond, HaltFor: time.Second, ReceiveBuffer: 4 << 10}
+			},
+			budget: oracle.Budget{"slow_consumer": 4},
+			act:    overflown,
+		},
+		{
+			name: "clients-hop", fault: "connections break off; three instances, any is the next", short: true,
+			instances: 3, clients: 9,
+			habits: func(*rand.Rand, int) client.Habits { return client.Habits{Drop: 250 * time.Millisecond} },
+			act:    dropped,
+		},
+	}
+}
+
+// dropped makes sure that connections did break off.
+func dropped(ctx context.Context, w *world) (figure string, err error) {
+	if err := w.pass(ctx, 3*time.Second); err != nil {
+		return "", err
+	}
+	connections := 0
+	for _, c := range w.clients {
+		connections += c.Connections()
+	}
+	if connections < 2*len(w.clients) {
+		return "", fmt.Errorf("only %d connections of %d clients: this proves nothing", connections, len(w.clients))
+	}
+	return "", nil
+}
+
+// overflown makes sure that queues did overflow.
+func overflown(ctx context.Context, w *world) (figure string, err error) {
+	if err := w.pass(ctx, 3*time.Second); err != nil {
+		return "", err
+	}
+	overflows, err := w.sum(ctx, "rowcast_queue_overflows_total")
+	if err == nil && overflows == 0 {
+		err = errors.New("no queue overflowed: this proves nothing")
+	}
+	return fmt.Sprintf("%.0f overflows", overflows), err
+}

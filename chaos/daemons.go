@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rowcast/chaos/load"
+)
+
+// How a connection may end when its daemon is told to, and when it is killed.
+var (
+	told   = []string{"bye 1012", "1012", "retry eof"}
+	killed = []string{"*"}
+)
+
+// daemonScenarios are those in which the daemon is stopped, killed and halted.
+func daemonScenarios() []scenario {
+	return []scenario{
+		{name: "kill", fault: "kill -9 and restart, twice", short: true, ends: killed, act: killAndStart},
+		{name: "term", fault: "SIGTERM and restart, twice", short: true, ends: told, act: termAndStart},
+		{name: "rolling", fault: "three instances restarted in turn", short: true, instances: 3, clients: 12, ends: told, act: rolling},
+		{name: "halt", fault: "SIGSTOP of one of two instances, 1 to 2 s", instances: 2, act: haltAndResume},
+		{
+			name: "term-busy", fault: "SIGTERM with a transaction of 10,000 rows in hand", largest: 100_000,
+			clients: 9, ends: told, act: termBusy,
+		},
+		{
+			name: "term-twice", fault: "a second SIGTERM while it says goodbye", ends: killed,
+			settings: []string{"--shutdown.spread=10s"}, act: termTwice,
+		},
+		{
+			name: "full-log", fault: "restarts with 30,000 rows in the log, a history of 2 MB", largest: 100_000,
+			settings: []string{"--history.bytes=2MB"}, ends: told, act: restartFull,
+			load: load.Options{Pause: 50 * time.Millisecond},
+		},
+	}
+}
+
+// soon is up to 300 ms.
+func (w *world) soon() time.Duration {
+	return time.Duration(w.rng.Int64N(int64(300 * time.Millisecond)))
+}
+
+// killAndStart kills each instance, leaves it down for a moment, and starts it.
+func killAndStart(ctx context.Context, w *world) (figure string, err error) {
+	for range 2 {
+		for _, i := range w.instances {
+			if err := errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()), i.kill(), w.pass(ctx, w.soon()), i.start(ctx)); err != nil {
+				return "", err
+			}
+		}
+	}
+	return "", w.pass(ctx, 500*time.Millisecond)
+}
+
+// termAndStart is the same, more politely.
+func termAndStart(ctx context.Context, w *world) (figure string, err error) {
+	for range 2 {
+		for _, i := range w.instances {
+			if err := errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()), i.term(ctx), w.pass(ctx, w.soon()), i.start(ctx)); err != nil {
+				return "", err
+			}
+		}
+	}
+	return "", w.pass(ctx, 500*time.Millisecond)
+}
+
+// rolling replaces one instance after the other, as an upgrade does.
+func rolling(ctx context.Context, w *world) (figure string, err error) {
+	began := time.Now()
+	for _, i := range w.instances {
+		if err := errors.Join(w.pass(ctx, w.soon()), i.term(ctx), i.start(ctx)); err != nil {
+			return "", err
+		}
+	}
+	figure = fmt.Sprintf("replaced in %.1f s", time.Since(began).Seconds())
+	return figure, w.pass(ctx, 500*time.Millisecond)
+}
+
+// haltAndResume stops an instance where it stands.
+func haltAndResume(ctx context.Context, w *world) (figure string, err error) {
+	i := w.instances[w.rng.IntN(len(w.instances))]
+	long := time.Second + time.Duration(w.rng.Int64N(int64(time.Second)))
+	return "", errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()), i.halt(), w.pass(ctx, long), i.resume(), w.pass(ctx, time.Second))
+}
+
+// termBusy sends the signal while the rows of a large transaction are being read
+// and sent.
+func termBusy(ctx context.Context, w *world) (figure string, err error) {
+	i := w.instances[0]
+	for n := range 2 {
+		if err := w.burst(ctx, fmt.Sprintf("busy-%d", n), 10_000); err != nil {
+			return "", err
+		}
+		wait := time.Duration(w.rng.Int64N(int64(100 * time.Millisecond)))
+		if err := errors.Join(w.pass(ctx, wait), i.term(ctx), i.start(ctx), w.pass(ctx, w.soon())); err != nil {
+			return "", err
+		}
+	}
+	return "", w.pass(ctx, 500*time.Millisecond)
+}
+
+// impatience is how long a daemon may take after the second signal.
+const impatience = time.Second
+
+// termTwice sends the second signal while the clients are being told.
+func termTwice(ctx context.Context, w *world) (figure string, err error) {
+	i := w.instances[0]
+	if err := errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()), i.signal(syscall.SIGTERM),
+		w.pass(ctx, 100*time.Millisecond+w.soon()), i.signal(syscall.SIGTERM)); err != nil {
+		return "", err
+	}
+	began := time.Now()
+	code, err := i.end(ctx)
+	took := time.Since(began)
+	if err == nil && (code != 1 || took > impatience) {
+		err = fmt.Errorf("after the second signal it ended with code %d within %v, not 1 within %v", code, took, impatience)
+	}
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("gone within %d ms", took.Milliseconds()), errors.Join(i.start(ctx), w.pass(ctx, time.Second))
+}
+
+// restartFull fills the log, so that a start finds more in it than the history
+// holds, and restarts under load. Who was there a moment ago resumes.
+func restartFull(ctx context.Context, w *world) (figure string, err error) {
+	for n := range 10 {
+		if err := w.burst(ctx, fmt.Sprintf("full-%d", n), 3_000); err != nil {
+			return "", err
+		}
+	}
+	i := w.instances[0]
+	var longest time.Duration
+	for range 2 {
+		if err := errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()), i.term(ctx)); err != nil {
+			return "", err
+		}
+		began := time.Now()
+		if err := i.start(ctx); err != nil {
+			return "", err
+		}
+		longest = max(longest, time.Since(began))
+	}
+	return fmt.Sprintf("ready again within %.1f s", longest.Seconds()), w.pass(ctx, 500*time.Millisecond)
+}
+
+// burst writes so many rows in one transaction, beside the load. mutation is a
+// name that no other statement has.
+func (w *world) burst(ctx context.Context, mutation string, rows int) error {
+	conn, err := pgx.Connect(ctx, w.writers())
+	if err != nil {
+		return err
+	}
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO oracle.tx (xid, began) VALUES (pg_current_xact_id(), pg_current_snapshot())`)
+		if err == nil {
+			_, err = tx.Exec(ctx, `SELECT set_config('rowcast.mutation_id', $1, true)`, mutation)
+		}
+		if err == nil {
+			_, err = tx.Exec(ctx, `INSERT INTO messages (topic_id, content) SELECT 1 + n % $1, $2 || n FROM generate_series(1, $3::int) n`,
+				topics, mutation+":", rows)
+		}
+		return err
+	})
+	return errors.Join(err, conn.Close(ctx))
+}
