@@ -74,7 +74,7 @@ func parse(args []string, errs io.Writer) (o options, err error) {
 	f.StringVar(&o.bin, "bin", "", "the binary to break; default: built from ./cmd/rowcast")
 	f.BoolVar(&o.race, "race", false, "build it with the race detector")
 	f.StringVar(&o.broken, "broken", "", "prove that a broken build is caught: its name, or all")
-	f.BoolVar(&o.verbose, "v", false, "a line for each run, and keep all logs")
+	f.BoolVar(&o.verbose, "v", false, "a line for each run")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -136,6 +136,9 @@ func suite(ctx context.Context, o options, out io.Writer) (err error) {
 		len(list), o.seed, o.seed+uint64(o.seeds)-1, o.parallel, filepath.Clean(dir))
 	p := newReport(out, list)
 	p.header()
+	if o.verbose {
+		r.each = p.run
+	}
 	r.all(ctx, list, o.numbers(), p.scenario)
 	if ctx.Err() != nil {
 		return ctx.Err()

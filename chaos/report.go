@@ -39,6 +39,16 @@ func (p *report) header() {
 	p.row("scenario", "fault", "runs", "commits", "owed", "delivered", "reconnects", "resync/allowed", "p50/p99 ms", "verdict", "figure")
 }
 
+// run prints a line for a run as it ends.
+func (p *report) run(r result) {
+	verdict := "ok"
+	if r.failed() {
+		verdict = "FAILED"
+	}
+	fmt.Fprintf(p.out, "  %s, seed %d: %s after %.1f s; %d commits, %d rolled back, %d failed\n",
+		r.scenario.name, r.seed, verdict, r.took.Seconds(), r.counts.Transactions, r.counts.Rollbacks, r.counts.Failures)
+}
+
 // scenario prints one line for the runs of a scenario, then their violations.
 func (p *report) scenario(results []result) {
 	var commits, owed, delivered, reconnects, failed, resyncs int

@@ -26,6 +26,8 @@ type runner struct {
 	keep     string // folder for the logs of failed runs
 	ports    ports
 	servers  servers
+	each     func(result) // is told of each run as it ends; may be nil
+	telling  sync.Mutex   // over each, and what all reports to
 }
 
 // result is how one scenario went with one seed.
@@ -57,7 +59,6 @@ func (r *runner) close() error { return r.servers.close() }
 // a scenario are handed over when its last run has ended, one scenario at a time.
 func (r *runner) all(ctx context.Context, list []scenario, seeds []uint64, report func([]result)) {
 	free := make(chan struct{}, r.parallel)
-	var reporting sync.Mutex
 	var wait sync.WaitGroup
 	for _, sc := range list {
 		results := make([]result, len(seeds))
@@ -69,6 +70,7 @@ func (r *runner) all(ctx context.Context, list []scenario, seeds []uint64, repor
 			}
 			runs.Go(func() {
 				results[n] = r.one(ctx, sc, seed)
+				r.tell(results[n])
 				<-free
 			})
 		}
@@ -81,8 +83,8 @@ func (r *runner) all(ctx context.Context, list []scenario, seeds []uint64, repor
 			if err != nil {
 				results[0].err = errors.Join(results[0].err, err)
 			}
-			reporting.Lock()
-			defer reporting.Unlock()
+			r.telling.Lock()
+			defer r.telling.Unlock()
 			report(results)
 		})
 		if ctx.Err() != nil {
@@ -90,6 +92,14 @@ func (r *runner) all(ctx context.Context, list []scenario, seeds []uint64, repor
 		}
 	}
 	wait.Wait()
+}
+
+func (r *runner) tell(res result) {
+	if r.each != nil {
+		r.telling.Lock()
+		defer r.telling.Unlock()
+		r.each(res)
+	}
 }
 
 // one is one run, from its database to the verdict. It leaves nothing behind but
