@@ -28,6 +28,8 @@ type Options struct {
 	Settings map[string]string // further lines of postgresql.conf; they win over Fast
 	Logger   *slog.Logger      // default: silent
 
+	WALSegment int // MB in a file of the write-ahead log, a power of two; default: 16, as Postgres has it
+
 	// Fast turns off fsync, full_page_writes and synchronous_commit. Because of
 	// the last, Kill and an Immediate stop may take the newest commits along.
 	Fast bool
@@ -144,8 +146,8 @@ func (c *Cluster) makeDir() (err error) {
 
 // create runs initdb. The locale C is the one that every system and version has.
 func (c *Cluster) create(ctx context.Context) error {
-	return c.tool(ctx, "initdb", "-D", c.data(), "-U", "postgres", "--auth=trust",
-		"--encoding=UTF8", "--locale=C", "--no-sync")
+	return c.tool(ctx, filepath.Join(c.bin, "initdb"), "-D", c.data(), "-U", "postgres", "--auth=trust",
+		"--encoding=UTF8", "--locale=C", "--no-sync", "--wal-segsize="+strconv.Itoa(cmp.Or(c.options.WALSegment, 16)))
 }
 
 // startOnFreePort starts the server on a port that is free. Between finding the
@@ -296,6 +298,31 @@ func (c *Cluster) Kill() error {
 	return nil
 }
 
+// Freeze halts the server and all its children where they are: it keeps its
+// connections and answers nothing, as a machine that is paused or a disk that
+// hangs. It does nothing to a stopped cluster. Whoever called Freeze calls Thaw:
+// a frozen server does not hear that its parent died.
+func (c *Cluster) Freeze() error {
+	if c.server == nil {
+		return nil
+	}
+	if _, err := c.server.freeze(); err != nil {
+		return fmt.Errorf("freeze postgres: %w", err)
+	}
+	return nil
+}
+
+// Thaw lets a frozen server go on.
+func (c *Cluster) Thaw() error {
+	if c.server == nil {
+		return nil
+	}
+	if err := c.server.thaw(); err != nil {
+		return fmt.Errorf("thaw postgres: %w", err)
+	}
+	return nil
+}
+
 // Close stops the server and, unless Options.Keep, removes the cluster and then
 // the folder, if nothing else is in it. A second Close does nothing.
 func (c *Cluster) Close() error {
@@ -304,7 +331,8 @@ func (c *Cluster) Close() error {
 		mode = Fast
 	}
 	if c.server != nil {
-		if err := c.server.signal(mode.signal()); err != nil {
+		err := c.server.signal(mode.signal())
+		if err := errors.Join(err, c.server.thaw()); err != nil {
 			return fmt.Errorf("stop postgres: %w", err)
 		}
 		select {
@@ -329,13 +357,13 @@ func (c *Cluster) Close() error {
 	return nil
 }
 
-// tool runs one of Postgres's programs as the server's account. What it printed
-// last becomes the error.
-func (c *Cluster) tool(ctx context.Context, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
+// tool runs a program as the server's account. What it printed last becomes the
+// error.
+func (c *Cluster) tool(ctx context.Context, path string, args ...string) error {
+	cmd := exec.CommandContext(ctx, path, args...)
 	c.account.dress(cmd, c.run())
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("run %s: %w%s", name, cmp.Or(ctx.Err(), err), tail(out))
+		return fmt.Errorf("run %s: %w%s", filepath.Base(path), cmp.Or(ctx.Err(), err), tail(out))
 	}
 	return nil
 }

@@ -10,6 +10,9 @@
 //	        ←─────────
 //	          Start
 //
+// A running server can also be frozen, until it is thawed, and be refused
+// whatever would make one of its files grow.
+//
 // The folder holds all there is of it:
 //
 //	data/          the cluster; its postgresql.conf is written at each Start
@@ -28,7 +31,7 @@
 // It listens on 127.0.0.1 only and trusts whoever connects: nothing of value
 // belongs in it.
 //
-// One goroutine at a time calls Stop, Start, Kill, Promote and Close. Each
+// One goroutine at a time calls the methods that do something to the server. Each
 // cluster has one goroutine, which waits for the server's process and ends with
 // it; Stop, Kill and Close wait for that goroutine.
 package pgtemp

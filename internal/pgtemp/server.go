@@ -65,26 +65,50 @@ func (s *server) ended() bool {
 	}
 }
 
-// kill ends the postmaster and its children. Every child is the leader of a
-// session of its own, so no group holds them all: the postmaster is halted
-// first, then no child can be born unseen.
+// kill ends the postmaster and its children.
 func (s *server) kill() error {
-	pid := s.cmd.Process.Pid
-	if err := s.signal(syscall.SIGSTOP); err != nil {
-		return err
-	}
-	children, err := childrenOf(pid)
+	children, err := s.freeze()
 	if err != nil {
 		return err
 	}
 	if err := s.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	for _, child := range children {
-		_ = syscall.Kill(child, syscall.SIGKILL) // gone already is as good
-	}
+	signalAll(children, syscall.SIGKILL)
 	<-s.done
 	return awaitEnd(children)
+}
+
+// freeze halts the postmaster and its children, which it returns. Every child is
+// the leader of a session of its own, so no group holds them all: the postmaster
+// is halted first, then no child can be born unseen.
+func (s *server) freeze() (children []int, err error) {
+	if err := s.signal(syscall.SIGSTOP); err != nil {
+		return nil, err
+	}
+	children, err = childrenOf(s.cmd.Process.Pid)
+	signalAll(children, syscall.SIGSTOP)
+	return children, err
+}
+
+// thaw undoes freeze.
+func (s *server) thaw() error {
+	family, err := s.family()
+	signalAll(family, syscall.SIGCONT)
+	return err
+}
+
+// family returns the postmaster and its children.
+func (s *server) family() ([]int, error) {
+	children, err := childrenOf(s.cmd.Process.Pid)
+	return append([]int{s.cmd.Process.Pid}, children...), err
+}
+
+// signalAll passes over a process that is gone already.
+func signalAll(pids []int, sig syscall.Signal) {
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, sig)
+	}
 }
 
 // awaitEnd returns when none of the processes runs: as long as one does, it

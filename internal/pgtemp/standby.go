@@ -15,7 +15,8 @@ import (
 // port and in a temporary folder of its own. It needs pg_basebackup beside the
 // server. Whoever called it closes it.
 func (c *Cluster) Standby(ctx context.Context) (*Cluster, error) {
-	if _, err := os.Stat(filepath.Join(c.bin, "pg_basebackup")); err != nil {
+	backup := filepath.Join(c.bin, "pg_basebackup")
+	if _, err := os.Stat(backup); err != nil {
 		return nil, fmt.Errorf("make a standby: %w", err)
 	}
 	o := c.options
@@ -24,7 +25,7 @@ func (c *Cluster) Standby(ctx context.Context) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.tool(ctx, "pg_basebackup", "-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(c.port),
+	err = s.tool(ctx, backup, "-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(c.port),
 		"-U", "postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
 	if err == nil {
 		err = s.startOnFreePort(ctx)
