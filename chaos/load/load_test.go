@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,9 +57,7 @@ func worked(t *testing.T, o Options) (*Load, *pgx.Conn) {
 	url := pgtest.Database(t)
 	o.URL = func() string { return url }
 	l := New(o)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	l.Run(ctx)
+	until(t, l, func() bool { return l.Counts().Transactions >= 300 })
 	key, xid, err := l.Fin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +74,22 @@ func worked(t *testing.T, o Options) (*Load, *pgx.Conn) {
 	}
 	t.Logf("%+v", l.Counts())
 	return l, conn
+}
+
+// until runs a load until enough is done.
+func until(t *testing.T, l *Load, enough func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var done sync.WaitGroup
+	done.Go(func() { l.Run(ctx) })
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !enough() {
+		<-tick.C
+	}
+	cancel()
+	done.Wait()
 }
 
 func truth(t *testing.T, conn *pgx.Conn, large int) oracle.Truth {
@@ -165,7 +180,7 @@ func TestTruth_is_what_is_logged(t *testing.T) {
 	t.Parallel()
 	const limit = 200
 	_, conn := worked(t, Options{
-		Seed: seed(t), Pause: 5 * time.Millisecond, Bulk: true, Truncate: true, Large: 2 * limit,
+		Seed: seed(t), Writers: 3, Pause: 5 * time.Millisecond, Bulk: true, Truncate: true, Large: 2 * limit,
 		Padding: 300, Open: 50 * time.Millisecond,
 	})
 
@@ -210,10 +225,12 @@ func TestTruth_is_what_is_logged(t *testing.T) {
 		t.Errorf("logged, but not owed: %d of %d, %v", len(only), len(logged), only[:min(len(only), 5)])
 	}
 	t.Log(len(owed), "owed,", notices)
-	if kinds := slices.Sorted(maps.Keys(notices)); !slices.Equal(kinds, []string{"bulk", "large", "truncate"}) {
+	if kinds := sorted(notices); !slices.Equal(kinds, []string{"bulk", "large", "truncate"}) {
 		t.Errorf("not all kinds of notices: %v", notices)
 	}
 }
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // without returns what of a is not in b; both are sorted.
 func without(a, b []string) (only []string) {
