@@ -119,7 +119,7 @@ func TestTruth_by_statement(t *testing.T) {
 				test.large = 1000
 			}
 			var got []string
-			var last = oracle.Owed{Key: " "}
+			last := oracle.Owed{Key: " "}
 			for _, o := range truth(t, conn, test.large).Owed {
 				got = append(got, line(o))
 				if same := o.Key[0] == last.Key[0]; same && o.Order != last.Order || !same && o.Order <= last.Order {
