@@ -9,12 +9,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rowcast/chaos/client"
 	"rowcast/chaos/load"
 )
 
 // How a connection may end when its daemon is told to, and when it is killed.
 var (
-	told   = []string{"bye 1012", "1012", "retry eof"}
+	told   = []string{"1012", client.EOF}
 	killed = []string{"*"}
 )
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rowcast/chaos/client"
 	"rowcast/chaos/load"
 	"rowcast/chaos/oracle"
 )
@@ -173,15 +174,21 @@ func (w *world) judge(ctx context.Context, res *result) error {
 	res.verdict = oracle.Judge(truth, journals, w.scenario.budget)
 	res.violations = append(res.violations, res.verdict.Violations...)
 	for _, j := range journals {
-		for how, times := range j.Ends() {
-			if !slices.Contains(w.scenario.ends, how) && !slices.Contains(w.scenario.ends, "*") {
-				res.violations = append(res.violations, oracle.Violation{Client: j.Name(), Rule: "end", Text: fmt.Sprintf("%d × %s", times, how)})
-			}
-		}
+		res.violations = append(res.violations, w.badEnds(j)...)
 		res.latencies = append(res.latencies, w.latencies(j)...)
 	}
 	slices.Sort(res.latencies)
 	return nil
+}
+
+// badEnds are connections that ended as they should not in this scenario.
+func (w *world) badEnds(j *oracle.Journal) (bad []oracle.Violation) {
+	for how, times := range j.Ends() {
+		if !client.Own(how) && !slices.Contains(w.scenario.ends, how) && !slices.Contains(w.scenario.ends, "*") {
+			bad = append(bad, oracle.Violation{Client: j.Name(), Rule: "end", Text: fmt.Sprintf("%d × %s", times, how)})
+		}
+	}
+	return bad
 }
 
 // latencies are how long each event took from its commit to this client.
