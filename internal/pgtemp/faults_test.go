@@ -33,7 +33,7 @@ func TestCluster_frozen_answers_nothing(t *testing.T) {
 	}
 	select {
 	case err := <-answer:
-		t.Errorf("an answer: %v", err)
+		t.Fatalf("an answer: %v", err)
 	default:
 	}
 	if err := c.Thaw(); err != nil {
