@@ -19,6 +19,12 @@ var tight = []string{"--limits.event_bytes=16KB", "--limits.queue_bytes=32KB"}
 // client is soon full.
 func heavy() load.Options { return load.Options{Padding: 12 << 10, Pause: 5 * time.Millisecond} }
 
+// halting clients stop reading for half a second, long enough for their queues and
+// too short to be taken for dead.
+func halting(*rand.Rand, int) client.Habits {
+	return client.Habits{Halt: 200 * time.Millisecond, HaltFor: 500 * time.Millisecond, ReceiveBuffer: 4 << 10}
+}
+
 // clientScenarios are those in which the clients, or their networks, are the trouble.
 func clientScenarios() []scenario {
 	return []scenario{
@@ -36,19 +42,15 @@ func clientScenarios() []scenario {
 			},
 		},
 		{
-			name: "clients-halt", fault: "clients stop reading for a second; queues of 32 kB", short: true,
-			settings: tight, load: heavy(),
-			habits: func(*rand.Rand, int) client.Habits {
-				return client.Habits{Halt: 300 * time.Millisecond, HaltFor: time.Second, ReceiveBuffer: 4 << 10}
-			},
-			act: overflown,
+			name: "clients-halt", fault: "clients stop reading for 0.5 s; queues of 32 kB", short: true,
+			settings: tight, heartbeat: 5 * time.Second, load: heavy(),
+			habits: halting,
+			act:    overflown,
 		},
 		{
 			name: "clients-slow", fault: "the same, and a history of 1 MB",
-			settings: append([]string{"--history.bytes=1MB"}, tight...), load: heavy(),
-			habits: func(*rand.Rand, int) client.Habits {
-				return client.Habits{Halt: 300 * time.Millisecond, HaltFor: time.Second, ReceiveBuffer: 4 << 10}
-			},
+			settings: append([]string{"--history.bytes=1MB"}, tight...), heartbeat: 5 * time.Second, load: heavy(),
+			habits: halting,
 			budget: oracle.Budget{"slow_consumer": 4},
 			act:    overflown,
 		},

@@ -15,7 +15,7 @@ import (
 
 // How a connection may end when its daemon is told to, and when it is killed.
 var (
-	told   = []string{"1012", client.EOF}
+	told   = []string{"1012", client.EOF, "status 503", "unavailable"} // the last two: who came too late
 	killed = []string{"*"}
 )
 
@@ -27,12 +27,12 @@ func daemonScenarios() []scenario {
 		{name: "rolling", fault: "three instances restarted in turn", short: true, instances: 3, clients: 12, ends: told, act: rolling},
 		{name: "halt", fault: "SIGSTOP of one of two instances, 1 to 2 s", instances: 2, act: haltAndResume},
 		{
-			name: "term-busy", fault: "SIGTERM with a transaction of 10,000 rows in hand", largest: 100_000,
-			clients: 9, ends: told, act: termBusy,
+			name: "term-busy", fault: "SIGTERM with a transaction of 5,000 rows in hand", largest: 100_000,
+			ends: told, act: termBusy,
 		},
 		{
-			name: "term-twice", fault: "a second SIGTERM while it says goodbye", ends: killed,
-			settings: []string{"--shutdown.spread=10s"}, act: termTwice,
+			name: "term-twice", fault: "a second SIGTERM while it shuts down", ends: killed,
+			settings: []string{"--shutdown.drain_delay=10s"}, act: termTwice,
 		},
 		{
 			name: "full-log", fault: "restarts with 30,000 rows in the log, a history of 2 MB", largest: 100_000,
@@ -95,7 +95,7 @@ func haltAndResume(ctx context.Context, w *world) (figure string, err error) {
 func termBusy(ctx context.Context, w *world) (figure string, err error) {
 	i := w.instances[0]
 	for n := range 2 {
-		if err := w.burst(ctx, fmt.Sprintf("busy-%d", n), 10_000); err != nil {
+		if err := w.burst(ctx, fmt.Sprintf("busy-%d", n), 5_000); err != nil {
 			return "", err
 		}
 		wait := time.Duration(w.rng.Int64N(int64(100 * time.Millisecond)))
@@ -109,7 +109,7 @@ func termBusy(ctx context.Context, w *world) (figure string, err error) {
 // impatience is how long a daemon may take after the second signal.
 const impatience = time.Second
 
-// termTwice sends the second signal while the clients are being told.
+// termTwice sends the second signal while the daemon waits for its balancer.
 func termTwice(ctx context.Context, w *world) (figure string, err error) {
 	i := w.instances[0]
 	if err := errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()), i.signal(syscall.SIGTERM),

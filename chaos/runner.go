@@ -183,8 +183,9 @@ func (w *world) judge(ctx context.Context, res *result) error {
 
 // badEnds are connections that ended as they should not in this scenario.
 func (w *world) badEnds(j *oracle.Journal) (bad []oracle.Violation) {
+	good := append([]string{client.Dropped, client.Ended}, w.scenario.ends...)
 	for how, times := range j.Ends() {
-		if !client.Own(how) && !slices.Contains(w.scenario.ends, how) && !slices.Contains(w.scenario.ends, "*") {
+		if !slices.Contains(good, how) && !slices.Contains(good, "*") {
 			bad = append(bad, oracle.Violation{Client: j.Name(), Rule: "end", Text: fmt.Sprintf("%d × %s", times, how)})
 		}
 	}

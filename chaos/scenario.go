@@ -26,6 +26,7 @@ type scenario struct {
 	habits    func(rng *rand.Rand, n int) client.Habits // of the client with this number; nil: none
 	load      load.Options                              // URL, Seed and Topics are the runner's
 	settings  []string                                  // further flags of serve; they win
+	heartbeat time.Duration                             // heartbeat.interval; 0: 1 s
 	largest   int                                       // limits.transaction_events; 0: 1000
 	budget    oracle.Budget                             // the most $resync by reason that one client may get
 	ends      []string                                  // how connections may end, besides those that their client ended; "*": anyhow
@@ -56,3 +57,7 @@ func scenarios() []scenario {
 
 // transactionEvents is what limits.transaction_events is set to.
 func (sc scenario) transactionEvents() int { return cmp.Or(sc.largest, 1000) }
+
+// beat is what heartbeat.interval is set to. A client that is silent for two of
+// them is closed.
+func (sc scenario) beat() time.Duration { return cmp.Or(sc.heartbeat, time.Second) }

@@ -83,7 +83,7 @@ func (w *world) newInstance(ctx context.Context, r *runner, number int) (*instan
 		log:      filepath.Join(w.dir, fmt.Sprintf("daemon-%d.log", number)),
 		args: append([]string{
 			"serve", "--http.addr=" + addr, "--admin.addr=" + admin, "--log.format=json", "--log.level=debug",
-			"--heartbeat.interval=1s", "--shutdown.spread=500ms",
+			"--heartbeat.interval=" + w.scenario.beat().String(), "--shutdown.spread=500ms",
 			"--capture.poll_interval=60s", // a lost doorbell is then no delay, but an event that never comes
 			fmt.Sprintf("--limits.transaction_events=%d", w.scenario.transactionEvents()),
 		}, w.scenario.settings...),
@@ -104,8 +104,9 @@ func (w *world) newClients() {
 		kind, rng := kinds[n%len(kinds)], rand.New(rand.NewPCG(w.rng.Uint64(), 0))
 		o := client.Options{
 			Name: fmt.Sprintf("%s %d", kind, n), Kind: kind, Topics: someTopics(w.rng), Seed: w.rng.Uint64(),
-			Where: func() string { return w.where(rng) },
-			Fetch: w.fetcher.snapshot,
+			Where:     func() string { return w.where(rng) },
+			Fetch:     w.fetcher.snapshot,
+			Heartbeat: w.scenario.beat(),
 		}
 		if w.scenario.habits != nil {
 			o.Habits = w.scenario.habits(w.rng, n)
