@@ -54,6 +54,7 @@ type library struct {
 	conn    *websocket.Conn
 	ref     int
 	pending []request // joins, the oldest first
+	greeted bool      // $welcome has come
 	leaving bool      // a leave is unanswered
 }
 
@@ -132,6 +133,7 @@ func (l *library) advance(cursor string) {
 
 // welcome begins: with the fetch that the client's way has before the first join.
 func (l *library) welcome(ctx context.Context, c control) error {
+	l.greeted = true
 	l.live(time.Duration(c.HeartbeatMS) * time.Millisecond)
 	switch {
 	case l.from != nil || l.way == joinFirst:
@@ -141,6 +143,7 @@ func (l *library) welcome(ctx context.Context, c control) error {
 		l.again = time.Now().Add(lookbackMargin)
 		return nil
 	}
+	l.indulge()
 	return l.join(ctx)
 }
 
@@ -154,12 +157,16 @@ func (l *library) fetchBefore(ctx context.Context, p place) error {
 	for _, t := range l.topics {
 		t.place = p
 	}
+	l.indulge()
 	return l.join(ctx)
 }
 
 // askAgain implements dialect: for what was denied for now, or left.
 func (l *library) askAgain(ctx context.Context) error {
-	if l.way == fetchFirst && l.from == nil {
+	switch {
+	case !l.greeted: // and then it joins all there is
+		return nil
+	case l.way == fetchFirst && l.from == nil:
 		return l.fetchBefore(ctx, place{back: time.Now()})
 	}
 	for _, t := range l.topics {

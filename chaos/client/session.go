@@ -82,9 +82,13 @@ func (s *session) begin(ctx context.Context) {
 	}
 }
 
-// live is once the handshake is over: habits begin.
+// live is once the handshake is over.
 func (s *session) live(heartbeat time.Duration) {
 	s.heard, s.silence = time.Now(), heartbeat+silenceGrace
+}
+
+// indulge begins the habits.
+func (s *session) indulge() {
 	if s.settled = s.isSettling(); s.settled {
 		return
 	}

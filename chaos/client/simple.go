@@ -36,6 +36,7 @@ func (s *simple) address(endpoint string, query url.Values) string {
 // that sees needs no event, and the rest is owed.
 func (s *simple) enter(ctx context.Context, resumed bool) error {
 	s.in = true
+	s.indulge()
 	switch {
 	case resumed:
 	case s.member:

@@ -1,0 +1,295 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rowcast/bridge"
+	"rowcast/chaos/oracle"
+	"rowcast/internal/pgtemp/pgtest"
+	"rowcast/migrations"
+	"rowcast/pglisten"
+	"rowcast/rooms/auth"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 60 * time.Second
+
+// topics are those of all clients of the tests; a row is in one of them, and in messages.
+var topics = []string{"topic_1", "topic_2", "messages"}
+
+func TestMain(m *testing.M) {
+	pgtest.Main(m, func(ctx context.Context, url string) error {
+		if err := migrations.Up(ctx, url, migrations.Options{}); err != nil {
+			return err
+		}
+		conn, err := pgx.Connect(ctx, url)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, `
+			CREATE TABLE messages (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, topic_id int NOT NULL, content text NOT NULL);
+			SELECT rowcast.watch('messages', 'topic_id', topics => ARRAY['topic_{topic_id}', 'messages'])`)
+		return err
+	})
+}
+
+// world is a daemon on a database of its own, an application that writes to it,
+// and the truth of what it wrote.
+type world struct {
+	t     *testing.T
+	url   string
+	addr  atomic.Pointer[string] // of the daemon
+	stop  func()                 // the daemon
+	load  *pgx.Conn
+	truth oracle.Truth
+
+	fetching sync.Mutex // guards conn
+	conn     *pgx.Conn
+	clients  []*Client
+}
+
+type setting func(*bridge.Options)
+
+func setup(t *testing.T, settings ...setting) *world {
+	t.Helper()
+	w := &world{t: t, url: pgtest.Database(t), truth: oracle.Truth{Transactions: map[uint64]oracle.Transaction{}}}
+	w.load, w.conn = pgtest.Connect(t, w.url), pgtest.Connect(t, w.url)
+	w.start(settings...)
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+// start starts the daemon.
+func (w *world) start(settings ...setting) {
+	w.t.Helper()
+	ready := make(chan string, 1)
+	o := bridge.Options{
+		HTTPAddr:        "127.0.0.1:0",
+		Source:          pglisten.Options{URL: pgtest.Daemon(w.t, w.url)},
+		Gate:            auth.Options{Mode: auth.None},
+		ShutdownTimeout: patience,
+		Ready:           func(public, _ net.Addr) { ready <- public.String() },
+	}
+	o.Hub.Heartbeat, o.WS.Heartbeat, o.WS.Spread, o.SSE.Spread = time.Second, time.Second, 100*time.Millisecond, 100*time.Millisecond
+	for _, set := range settings {
+		set(&o)
+	}
+	d, err := bridge.New(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Errorf("the daemon ended with %v", err)
+		}
+	})
+	select {
+	case addr := <-ready:
+		w.addr.Store(&addr)
+	case err := <-ended:
+		ended <- err
+		w.t.Fatalf("the daemon does not start: %v", err)
+	}
+}
+
+// client runs a client until the test ends.
+func (w *world) client(kind oracle.Kind, seed uint64, set func(*Client)) *Client {
+	w.t.Helper()
+	c := New(Options{
+		Name: fmt.Sprintf("%s %d", kind, seed), Kind: kind, Topics: topics, Seed: seed,
+		Where: func() string { return *w.addr.Load() },
+		Fetch: w.fetch,
+	})
+	if set != nil {
+		set(c)
+	}
+	w.clients = append(w.clients, c)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); c.Run(ctx) }()
+	w.t.Cleanup(func() { cancel(); <-ended })
+	return c
+}
+
+func (w *world) fetch(ctx context.Context) (oracle.Snapshot, error) {
+	w.fetching.Lock()
+	defer w.fetching.Unlock()
+	var text string
+	if err := w.conn.QueryRow(ctx, "SELECT pg_current_snapshot()::text").Scan(&text); err != nil {
+		return oracle.Snapshot{}, err
+	}
+	return oracle.ParseSnapshot(text)
+}
+
+// write inserts a row and notes that it is owed.
+func (w *world) write(content string) (key string, xid uint64) {
+	w.t.Helper()
+	n := len(w.truth.Owed)
+	name, topic := fmt.Sprintf("m%d", n), n%2+1
+	var began, id string
+	w.transaction(func(tx pgx.Tx) error {
+		if err := tx.QueryRow(w.t.Context(), "SELECT pg_current_xact_id()::text::bigint, pg_current_snapshot()::text, set_config('rowcast.mutation_id', $1, true)", name).
+			Scan(&xid, &began, nil); err != nil {
+			return err
+		}
+		return tx.QueryRow(w.t.Context(), "INSERT INTO messages (topic_id, content) VALUES ($1, $2) RETURNING id::text", topic, content).Scan(&id)
+	})
+	key = name + "/message_created/" + id
+	w.owe(began, oracle.Owed{
+		XID: xid, Key: key, Topics: []string{fmt.Sprintf("topic_%d", topic), "messages"}, Row: "messages/" + id, Version: 1, Value: content,
+	})
+	return key, xid
+}
+
+func (w *world) transaction(do func(pgx.Tx) error) {
+	w.t.Helper()
+	if err := pgx.BeginFunc(w.t.Context(), w.load, do); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) owe(began string, o oracle.Owed) {
+	w.t.Helper()
+	snapshot, err := oracle.ParseSnapshot(began)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.truth.Transactions[o.XID] = oracle.Transaction{XID: o.XID, Began: snapshot}
+	w.truth.Owed = append(w.truth.Owed, o)
+}
+
+// writeUntil writes small rows until something is so.
+func (w *world) writeUntil(what string, done func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(patience); !done(); w.write("small") {
+		if time.Now().After(end) {
+			w.t.Fatalf("waiting for %s: it never came", what)
+		}
+	}
+}
+
+// writeUntilReady writes until all clients are in their topics.
+func (w *world) writeUntilReady() {
+	w.t.Helper()
+	for _, c := range w.clients {
+		w.writeUntil(c.o.Name+" in its topics", func() bool { return closed(c.Ready()) })
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// judge has the clients settle, sends them one last event in each topic, and
+// judges when they have got it.
+func (w *world) judge(b oracle.Budget) oracle.Verdict {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	for _, c := range w.clients {
+		if err := c.Settle(ctx); err != nil {
+			w.t.Fatalf("%s does not settle: %v", c.o.Name, err)
+		}
+	}
+	for range 2 {
+		key, xid := w.write("fin")
+		for _, c := range w.clients {
+			w.through(ctx, c, key, xid)
+		}
+	}
+	var journals []*oracle.Journal
+	for _, c := range w.clients {
+		journals = append(journals, c.Journal())
+	}
+	v := oracle.Judge(w.truth, journals, b)
+	for _, violation := range v.Violations {
+		w.t.Errorf("%+v", violation)
+	}
+	if v.Owed < len(w.clients) {
+		w.t.Errorf("only %d events were owed", v.Owed)
+	}
+	return v
+}
+
+func (w *world) through(ctx context.Context, c *Client, key string, xid uint64) {
+	w.t.Helper()
+	topics := w.truth.Owed[len(w.truth.Owed)-1].Topics
+	for {
+		changed := c.Journal().Changed()
+		if c.Journal().Through(key, xid, topics) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			w.t.Fatalf("%s does not come through; its connections ended so: %v", c.o.Name, c.Journal().Ends())
+		}
+	}
+}
+
+// tap puts a relay before the daemon that counts what it sends.
+func (w *world) tap(needles ...string) map[string]*atomic.Int64 {
+	w.t.Helper()
+	counts := map[string]*atomic.Int64{}
+	for _, n := range needles {
+		counts[n] = new(atomic.Int64)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	daemon := *w.addr.Load()
+	addr := l.Addr().String()
+	w.addr.Store(&addr)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", daemon)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			running.Go(func() { _, _ = io.Copy(server, client); _ = server.Close() })
+			running.Go(func() { _, _ = io.Copy(counter{client, counts}, server); _ = client.Close() })
+		}
+	})
+	w.t.Cleanup(func() { _ = l.Close(); running.Wait() })
+	return counts
+}
+
+// counter counts what is written whole.
+type counter struct {
+	net.Conn
+	counts map[string]*atomic.Int64
+}
+
+func (c counter) Write(p []byte) (int, error) {
+	for needle, n := range c.counts {
+		n.Add(int64(bytes.Count(p, []byte(needle))))
+	}
+	return c.Conn.Write(p)
+}
