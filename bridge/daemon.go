@@ -51,7 +51,7 @@ type Options struct {
 
 	Page http.Handler // answers what is neither /ws nor /sse; nil: 404
 
-	Source   pglisten.Options // its Channels are those of Channels, its Watches our own
+	Source   pglisten.Options // its Channels are those of Channels, its Watches and Canary our own
 	Hub      rooms.Options    // its Refresh is the Source's
 	Gate     auth.Options     // its Addr is HTTPAddr, its Hub and Database our own; a Mode, where others can reach that
 	WS       ws.Options       // its Schema is the Source's
@@ -65,7 +65,7 @@ type Options struct {
 	EventBytes        int // a larger event is truncated; DefaultEventBytes
 	TransactionEvents int // a larger transaction is announced only; DefaultTransactionEvents
 
-	ReadyLag        time.Duration // with the log read no further than this ago, not ready; DefaultReadyLag
+	ReadyLag        time.Duration // with the log read no further than this ago, or a canary later than this, not ready; DefaultReadyLag
 	DrainDelay      time.Duration // not ready, but serving, before the shutdown begins; 0
 	ShutdownTimeout time.Duration // all of the shutdown, DrainDelay included; DefaultShutdownTimeout
 
@@ -80,6 +80,7 @@ func (o Options) withDefaults() Options {
 	o.HTTPAddr = cmp.Or(o.HTTPAddr, DefaultHTTPAddr)
 	o.HandshakeTimeout = cmp.Or(o.HandshakeTimeout, DefaultHandshakeTimeout)
 	o.HeaderBytes = cmp.Or(o.HeaderBytes, DefaultHeaderBytes)
+	o.Source.Inspect = cmp.Or(o.Source.Inspect, pglisten.DefaultInspect)
 	o.ReadyLag = cmp.Or(o.ReadyLag, DefaultReadyLag)
 	o.ShutdownTimeout = cmp.Or(o.ShutdownTimeout, DefaultShutdownTimeout)
 	if o.Ready == nil {
@@ -105,6 +106,7 @@ type Daemon struct {
 	schema    schema
 	hub       *rooms.Hub
 	sink      *sink
+	canary    *canary
 	functions *pglisten.Functions // nil: the gate asks none
 	gate      *auth.Gate
 	ws        *ws.Handler
@@ -123,9 +125,11 @@ func New(o Options) (*Daemon, error) {
 		o.Source.Channels = append(o.Source.Channels, ch.Name)
 	}
 	o.Source.Watches = d.schema.of
+	o.Source.Canary = newInstance()
 	d.source = pglisten.New(o.Source)
 	o.Hub.Refresh = d.source.Refresh
 	d.hub = rooms.New(o.Hub)
+	d.canary = newCanary(o.Source, d.source, d.hub)
 	d.sink = newSink(d.hub, newTranslator(translatorOptions{
 		EventBytes:        o.EventBytes,
 		TransactionEvents: o.TransactionEvents,
@@ -220,6 +224,7 @@ func (d *Daemon) up(ctx context.Context, s *stack) error {
 	if err := s.await(ctx, d.sink.began); err != nil {
 		return err
 	}
+	s.start(ctx, "canary", d.canary.Run)
 
 	s.push("new sockets", func(context.Context) error { d.hub.Close(); return nil })
 	public.serve(s, certificate)
@@ -302,6 +307,8 @@ func (d *Daemon) ready() error {
 		return errors.New("not connected to the database")
 	case late > d.o.ReadyLag+d.o.Source.PollInterval:
 		return fmt.Errorf("the log was last read %v ago", late.Round(time.Second))
+	case d.canary.overdue() > d.o.ReadyLag+d.o.Source.PollInterval:
+		return d.canary.diagnose(f.Canary)
 	}
 	return nil
 }

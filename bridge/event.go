@@ -19,6 +19,8 @@ type event struct {
 	at         time.Time
 	mutationID string
 	cursor     string
+
+	hidden bool // for hidden subscribers alone; not written
 }
 
 // eventID is the epoch, the log row's id, and which of the change's events it

@@ -18,6 +18,7 @@ import (
 // figures are all that the parts count, read at one moment.
 type figures struct {
 	source    pglisten.Stats
+	canary    canaryFigures
 	counts    *translatorCounts
 	hub       rooms.Stats
 	gate      auth.Stats
@@ -30,6 +31,7 @@ type figures struct {
 func (d *Daemon) figures() figures {
 	f := figures{
 		source:  d.source.Stats(),
+		canary:  d.canary.figures(),
 		counts:  &d.sink.translator.counts,
 		hub:     d.hub.Stats(),
 		gate:    d.gate.Stats(),
@@ -113,6 +115,8 @@ func sourceMetrics() []metric {
 			}
 			return float64(f.source.LastPoll.UnixMilli()) / 1000
 		}),
+		gauge("canary_seconds", "What the last canary took from its writing to its room.", func(f *figures) float64 { return f.canary.took.Seconds() }),
+		gauge("canary_overdue_seconds", "How late the next canary is.", func(f *figures) float64 { return f.canary.overdue.Seconds() }),
 		gauge("source_watches", "Watched tables.", func(f *figures) float64 { return float64(f.source.Watches) }),
 		gauge("source_watches_drifted", "Watched tables without their trigger or topic column.", func(f *figures) float64 { return float64(f.source.Drifted) }),
 		gauge("source_notify_queue_ratio", "How full the server's NOTIFY queue is.", func(f *figures) float64 { return f.source.QueueUsage }),

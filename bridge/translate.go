@@ -205,6 +205,9 @@ func (t *translator) read(p *plan, c *pglisten.Change) (err error) {
 
 // topics returns the topic names of a row.
 func (t *translator) topics(p *plan, r row) []string {
+	if p.watch.Hidden {
+		return p.watch.Templates // no topic's name, which clients could join
+	}
 	return p.templates.names(p.columns, r, t.refuse)
 }
 
@@ -230,7 +233,7 @@ func (t *translator) encode(items []rooms.Item, c *pglisten.Change) []rooms.Item
 		e.typ, e.topics = d.typ, d.topics
 		t.payload = d.payload.append(t.payload[:0])
 		t.write(&e)
-		if t.tooLong() {
+		if !e.hidden && t.tooLong() {
 			d.payload.cut = true
 			t.payload = d.payload.append(t.payload[:0])
 			t.write(&e)
@@ -248,6 +251,7 @@ func (t *translator) event(c *pglisten.Change, n int, resume snapshot.Snapshot) 
 		at:         c.At,
 		mutationID: c.MutationID,
 		cursor:     t.cursor(resume),
+		hidden:     c.Watch != nil && c.Watch.Hidden,
 	}
 }
 
@@ -268,8 +272,10 @@ func (t *translator) tooLong() bool {
 
 // item makes an item of the event that t.frame holds.
 func (t *translator) item(e *event, xid uint64) rooms.Item {
-	t.counts.events.Add(1)
-	return rooms.Item{Topics: e.topics, Data: bytes.Clone(t.frame), Cursor: e.cursor, XID: xid}
+	if !e.hidden {
+		t.counts.events.Add(1)
+	}
+	return rooms.Item{Topics: e.topics, Data: bytes.Clone(t.frame), Cursor: e.cursor, XID: xid, Hidden: e.hidden}
 }
 
 // before returns where a client resumes that got some of a change's events, but

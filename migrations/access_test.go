@@ -104,7 +104,7 @@ func TestAccess_beside_events(t *testing.T) {
 		want("SELECT rowcast.watch('member'), rowcast.unwatch_access('member'); INSERT INTO member VALUES (1, 'a')", "I event")
 		d.admin.fails("SELECT rowcast.unwatch_access('member')", "public.member is not watched for access")
 		want("SELECT rowcast.unwatch('member'); DELETE FROM member", "")
-		if got := d.admin.text("SELECT count(*)::text FROM pg_trigger"); got != "0" {
+		if got := d.admin.text("SELECT count(*)::text FROM pg_trigger WHERE tgrelid <> 'rowcast.canary'::regclass"); got != "0" {
 			t.Errorf("%s triggers are left", got)
 		}
 	})
@@ -121,7 +121,7 @@ func TestAccess_refuses(t *testing.T) {
 		} {
 			d.admin.fails("SELECT rowcast.watch_access("+args+")", "cannot watch", want)
 		}
-		if n := d.admin.text("SELECT count(*)::text FROM rowcast.watch"); n != "0" {
+		if n := d.admin.text("SELECT count(*)::text FROM rowcast.watch WHERE id > 0"); n != "0" {
 			t.Errorf("%s watches were made", n)
 		}
 		d.admin.exec("SELECT rowcast.watch('p'), rowcast.watch_access('p1', 'who', '{t}')")
@@ -137,7 +137,7 @@ func TestAccess_again(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		d.admin.exec("CREATE TABLE n (id int PRIMARY KEY, who text, role text); SELECT rowcast.watch('n')")
 		ids := func() string {
-			return d.admin.text("SELECT string_agg(id || CASE WHEN ended IS NULL THEN '' ELSE ' ended' END, ', ' ORDER BY id) FROM rowcast.watch")
+			return d.admin.text("SELECT string_agg(id || CASE WHEN ended IS NULL THEN '' ELSE ' ended' END, ', ' ORDER BY id) FROM rowcast.watch WHERE id > 0")
 		}
 		for _, step := range []struct{ sql, said, ids string }{
 			{"SELECT rowcast.watch_access('n', 'who', array['t_{id}'])", "watching access by public.n: of who to t_{id}", "1, 2"},

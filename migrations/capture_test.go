@@ -134,7 +134,7 @@ func TestCapture_partitions(t *testing.T) {
 				CREATE TABLE p2 (body text, gone int, topic_id int, id int NOT NULL); ALTER TABLE p2 DROP COLUMN gone;
 				ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20)`)
 			d.admin.exec("SELECT rowcast." + c.watch)
-			watch := d.admin.text("SELECT max(id)::text FROM rowcast.watch")
+			watch := d.admin.text("SELECT max(id)::text FROM rowcast.watch WHERE id > 0")
 			d.app.exec("INSERT INTO p VALUES (1, 7, 'a'), (11, 7, 'b')")
 			d.app.exec("INSERT INTO p1 VALUES (2, 7, 'c')")
 			d.app.exec("UPDATE p SET body = 'd' WHERE id = 11")
@@ -156,7 +156,7 @@ func TestCapture_partitions(t *testing.T) {
 			d.app.exec("TRUNCATE p")
 			d.logged("T")
 			d.admin.exec("SELECT rowcast." + c.undo)
-			if left := d.admin.text("SELECT count(*)::text FROM pg_trigger WHERE tgname LIKE '00_rowcast%'"); left != "0" {
+			if left := d.admin.text("SELECT count(*)::text FROM pg_trigger WHERE tgname LIKE '00_rowcast%' AND tgrelid <> 'rowcast.canary'::regclass"); left != "0" {
 				t.Errorf("%s triggers are left", left)
 			}
 		}

@@ -54,13 +54,13 @@ var daemonSays = []string{
 	"LISTEN rowcast", "SELECT data FROM rowcast.log WHERE xid >= '3'::xid8", "SELECT data FROM rowcast.log_7", "SELECT * FROM rowcast.watches", "SELECT * FROM rowcast.watch", "SELECT * FROM rowcast.mark", "SELECT * FROM rowcast.epoch",
 	"SELECT rowcast.retention_ms(), rowcast.log_bytes(), rowcast.current_identity(), rowcast.turn()", "SELECT pg_current_xact_id(), pg_notification_queue_usage()",
 	"SELECT setval('rowcast.doorbell', (extract(epoch FROM clock_timestamp()) * 1000)::bigint), pg_notify('rowcast', 'relay')", "SELECT pg_sequence_last_value('rowcast.doorbell')", "SELECT last_value FROM rowcast.doorbell",
-	"SELECT * FROM rowcast.new_epoch()", "SELECT rowcast.rotate(pg_current_snapshot())",
+	"SELECT * FROM rowcast.new_epoch()", "SELECT rowcast.rotate(pg_current_snapshot())", "SELECT rowcast.sing('me', 1)",
 }
 
 // What it must not be able to.
 var daemonMustNot = []string{
 	"SELECT * FROM message", "INSERT INTO message VALUES (1)", "CREATE TRIGGER t AFTER INSERT ON message EXECUTE FUNCTION rowcast.capture_row()",
-	"INSERT INTO rowcast.log (xid, watch, op, at) VALUES ('3', 0, 'E', now())", "DELETE FROM rowcast.log", "DELETE FROM rowcast.log_0", "TRUNCATE rowcast.log_0", "UPDATE rowcast.epoch SET epoch = 'aaaa'", "DELETE FROM rowcast.mark", "DELETE FROM rowcast.watch",
+	"INSERT INTO rowcast.log (xid, watch, op, at) VALUES ('3', 0, 'E', now())", "DELETE FROM rowcast.log", "DELETE FROM rowcast.log_0", "TRUNCATE rowcast.log_0", "UPDATE rowcast.epoch SET epoch = 'aaaa'", "DELETE FROM rowcast.mark", "DELETE FROM rowcast.watch", "DELETE FROM rowcast.canary",
 	"SELECT rowcast.emit('a', '{}', '{t}')", "SELECT rowcast.revoke('olena', '*')", "SELECT rowcast.bulk('message')", "SELECT rowcast.configure('1 day')", "SELECT rowcast.grant_emit('app')",
 	"SELECT rowcast.watch('message')", "SELECT rowcast.unwatch('message')", "SELECT rowcast.watch_access('message', 'id', '{t}')", "SELECT rowcast.unwatch_access('message')",
 	"SELECT nextval('rowcast.log_id_seq')", "SELECT setval('rowcast.log_id_seq', 1)", "CREATE TABLE rowcast.mine (id int)", "CREATE SCHEMA mine", "CREATE ROLE mine", "COPY (SELECT 1) TO PROGRAM 'true'",

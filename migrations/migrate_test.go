@@ -81,7 +81,7 @@ func TestMigrate_printed_sql_is_what_up_and_down_do(t *testing.T) {
 		t.Fatalf("up after the printed one: %v", err)
 	}
 	times := func(d *database) string {
-		d.admin.exec("UPDATE rowcast.schema_version SET tstamp = '2026-01-01'")
+		d.admin.exec("UPDATE rowcast.schema_version SET tstamp = '2026-01-01'; UPDATE rowcast.watch SET created = '2026-01-01'")
 		return dump(t, d)
 	}
 	if p, a := times(printed), times(applied); p != a {

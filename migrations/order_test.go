@@ -39,6 +39,7 @@ func TestWriters_own_their_xid_first(t *testing.T) {
 			"SELECT rowcast.emit('a', '{}', '{t}')":       1,
 			"SELECT rowcast.bulk('n')":                    1,
 			"SELECT rowcast.revoke('a', 't')":             1,
+			"SELECT rowcast.sing('a', 1)":                 1,
 			"INSERT INTO a VALUES (1)":                    1,
 			"TRUNCATE a":                                  1,
 			"INSERT INTO n VALUES (1); TRUNCATE n":        2,

@@ -24,7 +24,7 @@ var (
 
 // oldest is the oldest version of the schema this program works with: that of
 // the release before, so that migrating and replacing instances are two steps.
-const oldest = 7
+const oldest = 8
 
 // Version is one migration.
 type Version struct {

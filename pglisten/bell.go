@@ -24,7 +24,7 @@ func defaultTempo() tempo {
 		promise: 500 * time.Millisecond, renew: 250 * time.Millisecond,
 		step: 5 * time.Millisecond, quiet: 6, settle: 100 * time.Millisecond,
 		relay: 15 * time.Millisecond, age: 30 * time.Second,
-		inspect: 10 * time.Second, standstill: 10 * time.Second,
+		inspect: DefaultInspect, standstill: 10 * time.Second,
 	}
 }
 

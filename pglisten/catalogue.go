@@ -17,7 +17,7 @@ type catalogue struct {
 	watches map[int32]*Watch
 	faults  map[int32]string // what is wrong with a live watch, in rowcast.watches' words
 	epoch   string           // "" when there is none for this database
-	live    []*Watch         // those that have not ended
+	live    []*Watch         // those that have not ended, without the hidden one
 	loaded  time.Time        // when the loading began
 }
 
@@ -111,7 +111,8 @@ func (c *catalogue) add(row watchRow, types *types) error {
 	w := &Watch{
 		ID: row.ID, Schema: row.Schema, Table: row.Table, Entity: row.Entity,
 		Templates: row.Topics, Ops: row.Ops, Key: row.Key, IncludeOld: row.IncludeOld, Unchanged: row.Unchanged,
-		known: map[string]bool{},
+		Hidden: row.ID == canaryWatch,
+		known:  map[string]bool{},
 	}
 	if row.TopicColumn != nil {
 		w.TopicColumn = *row.TopicColumn
@@ -136,7 +137,9 @@ func (c *catalogue) add(row watchRow, types *types) error {
 	if row.State == nil {
 		return nil
 	}
-	c.live = append(c.live, w)
+	if !w.Hidden {
+		c.live = append(c.live, w)
+	}
 	if *row.State != "ok" && !strings.HasPrefix(*row.State, "abandoned") {
 		c.faults[w.ID] = *row.State
 	}

@@ -13,8 +13,8 @@ const (
 	rotateTimeout  = 30 * time.Second
 )
 
-// chores is the second goroutine of Run: it looks after the watched tables and
-// rotates the log, so that the reader never waits for either.
+// chores is the second goroutine of Run: it looks after the watched tables, writes
+// the canary and rotates the log, so that the reader never waits for any of them.
 type chores struct {
 	s      *Source
 	aside  aside
@@ -39,6 +39,9 @@ func (c *chores) run(ctx context.Context) {
 		}
 		if err := c.inspect(ctx); err != nil && ctx.Err() == nil {
 			c.s.log.Warn("watches not inspected", "err", err)
+		}
+		if err := c.sing(ctx); err != nil && ctx.Err() == nil {
+			c.s.log.Warn("canary not written", "err", err)
 		}
 		if err := c.rotate(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			c.s.log.Warn("log not rotated", "err", err)

@@ -181,7 +181,7 @@ func newFunction(key, text, takes, returns string) (function, error) {
 		return f, nil
 	}
 	parts := identifiers(text)
-	if len(parts) != 2 {
+	if len(parts) != 2 || !plainText(text) {
 		return f, fmt.Errorf("%s: must be a function's name with its schema, such as app.can_join (got %q)", key, text)
 	}
 	f.schema, f.name = parts[0], parts[1]
@@ -205,7 +205,7 @@ func identifiers(text string) (parts []string) {
 		}
 		part := strings.ReplaceAll(m[1], `""`, `"`)
 		if m[2] != "" {
-			part = strings.ToLower(m[2])
+			part = lower(m[2])
 		}
 		parts = append(parts, part)
 		text = text[len(m[0]):]
@@ -217,6 +217,17 @@ func identifiers(text string) (parts []string) {
 		}
 		text = text[1:]
 	}
+}
+
+// lower folds the letters of ASCII and no others, as Postgres does in UTF-8
+// (downcase_identifier in scansup.c).
+func lower(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, text)
 }
 
 // types are those of the arguments.

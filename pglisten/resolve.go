@@ -111,7 +111,7 @@ var errOtherEpoch = errors.New("another instance began a new epoch")
 // report tells sink of each watch whose faults changed.
 func (r *reader) report(ctx context.Context) error {
 	now := r.catalogue.faults
-	r.s.stats.edit(func(s *Stats) { s.Watches, s.Drifted = len(r.catalogue.live), len(now) })
+	r.s.stats.watches(r.catalogue)
 	for _, id := range slices.Sorted(maps.Keys(r.catalogue.watches)) {
 		w, fault, before := r.catalogue.watches[id], now[id], r.reported[id]
 		if fault == before {

@@ -29,6 +29,7 @@ const (
 	DefaultBackstop     = 5 * time.Second        // PollInterval in mode Doorbell
 	DefaultPollInterval = 250 * time.Millisecond // PollInterval in mode Poll
 	DefaultHistoryBytes = 64 << 20
+	DefaultInspect      = 10 * time.Second
 )
 
 // Options of a Source. Only URL or Config is needed.
@@ -48,6 +49,13 @@ type Options struct {
 	// JSON; DefaultHistoryBytes. Negative: nothing. Revocations are loaded in any
 	// case, but for what is beyond the newest 32 MB of them.
 	HistoryBytes int64
+	// Inspect is the time between two looks at the watched tables, and between
+	// two canaries; DefaultInspect.
+	Inspect time.Duration
+	// Canary, if set, is this instance's name, which no other has had: its row in
+	// rowcast.canary is written again and again, and comes back as a Change of a
+	// Hidden watch, with what Sung understands in the column note.
+	Canary string
 	// Channels are NOTIFY channels to hand on as they are. Not in mode Poll.
 	Channels []string
 	// Watches, if set, is told of the live watches whenever they were loaded,
@@ -77,6 +85,7 @@ type Source struct {
 	config *pgx.ConnConfig
 	log    *slog.Logger
 	tempo  tempo
+	made   time.Time // the canary's notes count from here
 	mail   mailbox
 	stats  statistics
 }
@@ -95,7 +104,11 @@ func New(o Options) *Source {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Source{o: o, log: o.Logger, tempo: defaultTempo()}
+	s := &Source{o: o, log: o.Logger, tempo: defaultTempo(), made: time.Now()}
+	if o.Inspect > 0 {
+		s.tempo.inspect = o.Inspect
+	}
+	return s
 }
 
 // Run reads the log into sink until ctx is done; then it returns nil, the batch

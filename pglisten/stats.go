@@ -28,12 +28,19 @@ type Stats struct {
 
 	Watches  int // live ones
 	Drifted  int // of these, those whose trigger or topic column is missing
+	Canary   CanaryStats
 	LastPoll time.Time
 	// Lag is how old the last change of the last batch was when it had been
 	// taken, from its writing, by the two machines' clocks.
 	Lag time.Duration
 	// QueueUsage is how full the server's NOTIFY queue is, 0 to 1.
 	QueueUsage float64
+}
+
+// CanaryStats say what is known to be wrong with the canary.
+type CanaryStats struct {
+	Err   error  // why it could not be written the last time
+	Fault string // what is wrong with its triggers, in the words of rowcast.watches
 }
 
 // statistics keeps a Stats.
@@ -76,8 +83,10 @@ func (s *statistics) polled(rings int) {
 
 func (s *statistics) took(b Batch) {
 	s.edit(func(s *Stats) {
-		s.Changes += uint64(len(b.Changes))
 		for _, c := range b.Changes {
+			if c.Watch == nil || !c.Watch.Hidden {
+				s.Changes++
+			}
 			if c.Err != nil {
 				s.Poison++
 			}
@@ -96,6 +105,15 @@ func (s *statistics) obeyed(o order, state bellState) {
 		}
 		if o.relay {
 			s.Relays++
+		}
+	})
+}
+
+func (s *statistics) watches(c *catalogue) {
+	s.edit(func(s *Stats) {
+		s.Watches, s.Drifted, s.Canary.Fault = len(c.live), len(c.faults), c.faults[canaryWatch]
+		if s.Canary.Fault != "" {
+			s.Drifted--
 		}
 	})
 }

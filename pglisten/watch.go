@@ -18,6 +18,7 @@ type Watch struct {
 	IncludeOld    bool
 	Unchanged     bool // send updates that changed nothing
 	Derive        []Derive
+	Hidden        bool // the canary's: nobody is told of it
 
 	known map[string]bool // every column of the table, captured or not
 }

@@ -65,6 +65,7 @@ type Hub struct {
 	history     history
 	ledger      ledger
 	rooms       map[string]*room
+	hidden      map[string]*room // those of hidden subscribers
 	memberships int
 	subscribers []*Subscriber
 	subjects    map[string]map[*Subscriber]struct{} // those who have a subject
@@ -93,6 +94,7 @@ func New(o Options) *Hub {
 		o:        o,
 		start:    time.Now(),
 		rooms:    map[string]*room{},
+		hidden:   map[string]*room{},
 		subjects: map[string]map[*Subscriber]struct{}{},
 		history:  history{limit: o.HistoryBytes, age: o.HistoryAge},
 		ledger:   newLedger(),
@@ -135,6 +137,9 @@ func (h *Hub) reset(r Reset) (items, told int) {
 	for _, item := range r.History {
 		if item.Access != nil {
 			h.ledger.add(item.Access, item.Topics, now)
+			continue
+		}
+		if item.Hidden {
 			continue
 		}
 		// What was read at once would get one mark, and the first item dropped
@@ -184,6 +189,10 @@ func (h *Hub) publish(item Item, s snapshot.Snapshot) {
 		h.change(item)
 		return
 	}
+	if item.Hidden {
+		h.whisper(item)
+		return
+	}
 	now := h.now()
 	h.history.advance(s)
 	e := h.history.add(item, h.cursor, now)
@@ -202,6 +211,17 @@ func (h *Hub) deliver(e *entry) {
 		for topic, r := range h.rooms {
 			if matches(t, topic) {
 				h.deliverTo(r, e)
+			}
+		}
+	}
+}
+
+// whisper hands a hidden item on.
+func (h *Hub) whisper(item Item) {
+	for _, t := range item.Topics {
+		if r := h.hidden[t]; r != nil {
+			for _, m := range r.members {
+				m.sub.whisper(item)
 			}
 		}
 	}
@@ -228,6 +248,7 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 	s := &Subscriber{
 		hub:     h,
 		level:   o.Level,
+		hidden:  o.Hidden,
 		guarded: o.Guarded,
 		known:   !o.Guarded,
 		joining: make(chan struct{}, 1),
@@ -236,11 +257,15 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 		index:   len(h.subscribers),
 		given:   h.now(),
 	}
+	if s.hidden {
+		s.index = -1
+		return s, nil
+	}
 	h.subscribers = append(h.subscribers, s)
 	return s, nil
 }
 
-// remove takes a subscriber off the list; twice does nothing.
+// remove takes a subscriber off the list, if it is on it.
 func (h *Hub) remove(s *Subscriber) {
 	if s.index < 0 {
 		return

@@ -22,6 +22,8 @@ type Item struct {
 	// XID is the transaction behind the item: a cursor that does not see it
 	// replays the item. 0 is never replayed by cursor.
 	XID uint64
+	// Hidden: for hidden subscribers alone. Such an item is not kept, nor counted.
+	Hidden bool
 }
 
 // Batch is a piece of what one reading of the log brought.

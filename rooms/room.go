@@ -12,34 +12,48 @@ type membership struct {
 // swaps into: joining and leaving cost the same in a room of any size.
 type room struct{ members []*membership }
 
+// roomsOf are the rooms that a subscriber can be in.
+func (h *Hub) roomsOf(s *Subscriber) map[string]*room {
+	if s.hidden {
+		return h.hidden
+	}
+	return h.rooms
+}
+
 // enter adds the subscriber to the topic's room, if it is not there.
 func (h *Hub) enter(s *Subscriber, topic string) {
 	if s.topics[topic] != nil {
 		return
 	}
-	r := h.rooms[topic]
+	rooms := h.roomsOf(s)
+	r := rooms[topic]
 	if r == nil {
 		r = &room{}
-		h.rooms[topic] = r
+		rooms[topic] = r
 	}
 	m := &membership{sub: s, topic: topic, index: len(r.members), from: h.history.seq + 1}
 	r.members = append(r.members, m)
 	s.topics[topic] = m
-	h.memberships++
+	if !s.hidden {
+		h.memberships++
+	}
 }
 
 // exit takes the membership out of its room.
 func (h *Hub) exit(m *membership) {
-	r := h.rooms[m.topic]
+	rooms := h.roomsOf(m.sub)
+	r := rooms[m.topic]
 	end := len(r.members) - 1
 	last := r.members[end]
 	r.members[m.index], last.index = last, m.index
 	r.members[end] = nil
 	r.members = r.members[:end]
 	if end == 0 {
-		delete(h.rooms, m.topic)
+		delete(rooms, m.topic)
 	}
-	h.memberships--
+	if !m.sub.hidden {
+		h.memberships--
+	}
 }
 
 // exitAll takes the subscriber out of its rooms. It keeps its topics: what

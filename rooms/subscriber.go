@@ -22,6 +22,9 @@ const (
 type SubscriberOptions struct {
 	Level   Level
 	Guarded bool // its topics are judged, once Identify has said whose they are
+	// Hidden: no client, but one of the daemon's own. It is in rooms apart, in which
+	// it gets the hidden items and nothing else, and in no figure.
+	Hidden bool
 }
 
 // Kind tells frames apart without opening them.
@@ -49,6 +52,7 @@ type Frame struct {
 type Subscriber struct {
 	hub     *Hub
 	level   Level
+	hidden  bool
 	joining chan struct{} // holds a token while a join is being answered
 	wake    chan struct{} // holds a token when Next may find something
 
@@ -94,6 +98,16 @@ func (s *Subscriber) push(e *entry) bool {
 	s.bytes += size
 	s.append(element{event: e})
 	return true
+}
+
+// whisper hands the subscriber a hidden item, which has no place in the history
+// to come upon it later. The hub's lock is held.
+func (s *Subscriber) whisper(item Item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.enqueue(Frame{Kind: Event, Data: item.Data})
+	}
 }
 
 // Leave ends memberships and returns the topics that were left. No event of

@@ -31,7 +31,7 @@
 -- +goose Up
 
 CREATE TABLE rowcast.watch (
-  id             int         GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id             int         GENERATED ALWAYS AS IDENTITY PRIMARY KEY,  -- below 0: rowcast's own
   source         regclass    NOT NULL,            -- dumped by name
   topic_column   name,
   subject_column name,                            -- NULL: a watch of events; else one of access, whose it is

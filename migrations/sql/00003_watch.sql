@@ -402,7 +402,7 @@ CREATE VIEW rowcast.watches AS
   SELECT w.id, w.source, w.topic_column, w.subject_column, w.topics, w.entity, w.ops, w.exclude, w.columns, w.level, w.include_old, w.max_bytes,
          w.derive, w.unchanged, w.always, w.created, rowcast.state_of(w.id) AS state
     FROM rowcast.watch w
-   WHERE w.ended IS NULL;
+   WHERE w.ended IS NULL AND w.id > 0;
 
 -- Ends a watch. Its row stays until no log row can name it (see rotate).
 -- +goose StatementBegin

@@ -3,7 +3,7 @@
 
 -- +goose Up
 
--- The daemon: reads the log and the watches, moves the doorbell, rotates.
+-- The daemon: reads the log and the watches, moves the doorbell, rotates, sings.
 -- Nothing of the application's.
 -- +goose StatementBegin
 CREATE FUNCTION rowcast.grant_daemon(role regrole) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -15,7 +15,7 @@ BEGIN
   EXECUTE format('GRANT SELECT, UPDATE ON SEQUENCE rowcast.doorbell TO %s', role);
   EXECUTE format('GRANT SELECT ON SEQUENCE rowcast.log_id_seq TO %s', role);
   EXECUTE format('GRANT EXECUTE ON FUNCTION rowcast.rotate(pg_snapshot), rowcast.new_epoch(text), rowcast.current_identity(),'
-                 ' rowcast.turn(), rowcast.retention_ms(), rowcast.log_bytes(), rowcast.state_of(int) TO %s', role);
+                 ' rowcast.turn(), rowcast.retention_ms(), rowcast.log_bytes(), rowcast.state_of(int), rowcast.sing(text, bigint) TO %s', role);
 END $$;
 -- +goose StatementEnd
 
