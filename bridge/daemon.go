@@ -244,7 +244,7 @@ func (d *Daemon) certificate() (*certificate, error) {
 }
 
 func (d *Daemon) limits() limits {
-	return limits{header: d.o.HandshakeTimeout, bytes: d.o.HeaderBytes}
+	return limits{header: d.o.HandshakeTimeout, bytes: d.o.HeaderBytes, stall: max(d.o.WS.WriteTimeout, d.o.SSE.WriteTimeout)}
 }
 
 // admin serves the operator's endpoints from now on: alive, and not ready.

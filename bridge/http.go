@@ -17,10 +17,11 @@ const (
 	closePatience = time.Second
 )
 
-// limits are what net/http bounds a request by.
+// limits are what bounds a request and its connection.
 type limits struct {
 	header time.Duration // until it is complete, a TLS handshake until it is done; and a body
 	bytes  int           // net/http lets 4 KB more through
+	stall  time.Duration // a peer may take nothing for so long
 }
 
 // endpoint is a port: bound early, so that a taken one is found before anything
@@ -35,7 +36,7 @@ type endpoint struct {
 // bind takes the port. There is no write timeout: a stream of events has no end,
 // and its own watch over sockets that take nothing.
 func bind(ctx context.Context, name, addr string, h http.Handler, most limits, log *slog.Logger) (*endpoint, error) {
-	l, err := listen(ctx, addr)
+	l, err := listen(ctx, addr, most.stall)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (set another address)", name, err)
 	}

@@ -19,12 +19,31 @@ const (
 	socketAnswer = time.Second // for a process to show that it is there
 )
 
+const (
+	// unsentMost is how much may wait in the kernel that was not sent yet. More
+	// waits in the daemon, where it is counted, and where a ping overtakes it.
+	// Unless it is told, Linux takes up to 4 MB for a peer that reads nothing.
+	unsentMost = 16 << 10
+
+	// deadAfter is how long a peer may acknowledge nothing. Without it a stream of
+	// events to a machine that is gone lives on for a quarter of an hour.
+	deadAfter = 30 * time.Second
+)
+
 // listen takes an address: host:port, or unix:/path. The socket's file goes when
-// the listener closes.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
+// the listener closes. Of a TCP connection the kernel holds little, and gives it up
+// when its peer is dead, after deadAfter or, if it is longer, patience.
+func listen(ctx context.Context, addr string, patience time.Duration) (net.Listener, error) {
 	var c net.ListenConfig
 	path, local := strings.CutPrefix(addr, unixPrefix)
 	if !local {
+		// The listener's options are those of all that it accepts, without a system
+		// call for each, but not so with multipath TCP, which Go takes where it can
+		// and browsers do not speak.
+		c.SetMultipathTCP(false)
+		c.Control = func(_, _ string, conn syscall.RawConn) error {
+			return boundKernel(conn, unsentMost, max(deadAfter, patience))
+		}
 		return c.Listen(ctx, "tcp", addr)
 	}
 	if err := removeStale(ctx, path); err != nil {

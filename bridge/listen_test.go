@@ -106,7 +106,7 @@ func TestListen_socket_left_behind(t *testing.T) {
 	if err := dead.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := listen(t.Context(), "unix:"+path)
+	l, err := listen(t.Context(), "unix:"+path, 0)
 	if err != nil {
 		t.Fatalf("nobody listens there any more: %v", err)
 	}
@@ -121,7 +121,7 @@ func TestListen_spares_what_is_no_socket(t *testing.T) {
 	if err := os.WriteFile(path, []byte("dear"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := listen(t.Context(), "unix:"+path); err == nil || !strings.Contains(err.Error(), "no socket") {
+	if l, err := listen(t.Context(), "unix:"+path, 0); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("listen: %v, %v", l, err)
 	}
 	if content, err := os.ReadFile(path); err != nil || string(content) != "dear" {

@@ -1,0 +1,22 @@
+package bridge
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// boundKernel bounds what the kernel holds for a connection: the bytes that were not
+// sent yet, and the time that sent ones may go unacknowledged (tcp(7)). The size of
+// the send buffer it leaves to the kernel, which knows how far the peer is.
+func boundKernel(conn syscall.RawConn, unsent int, dead time.Duration) error {
+	var err error
+	return errors.Join(conn.Control(func(fd uintptr) {
+		err = errors.Join(
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent),
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(dead.Milliseconds())),
+		)
+	}), err)
+}
