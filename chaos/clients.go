@@ -48,8 +48,8 @@ func clientScenarios() []scenario {
 			act:    overflown,
 		},
 		{
-			name: "clients-slow", fault: "the same, and a history of 1 MB",
-			settings: append([]string{"--history.bytes=1MB"}, tight...), heartbeat: 5 * time.Second, load: heavy(),
+			name: "clients-slow", fault: "the same, and a history of 256 kB",
+			settings: append([]string{"--history.bytes=256KB"}, tight...), heartbeat: 5 * time.Second, load: heavy(),
 			habits: halting,
 			budget: oracle.Budget{"slow_consumer": 4},
 			act:    overflown,

@@ -28,16 +28,16 @@ func daemonScenarios() []scenario {
 		{name: "halt", fault: "SIGSTOP of one of two instances, 1 to 2 s", instances: 2, act: haltAndResume},
 		{
 			name: "term-busy", fault: "SIGTERM with a transaction of 5,000 rows in hand", largest: 100_000,
-			ends: told, act: termBusy,
+			heartbeat: 5 * time.Second, ends: told, act: termBusy,
 		},
 		{
 			name: "term-twice", fault: "a second SIGTERM while it shuts down", ends: killed,
 			settings: []string{"--shutdown.drain_delay=10s"}, act: termTwice,
 		},
 		{
-			name: "full-log", fault: "restarts with 30,000 rows in the log, a history of 2 MB", largest: 100_000,
-			settings: []string{"--history.bytes=2MB"}, ends: told, act: restartFull,
-			load: load.Options{Pause: 50 * time.Millisecond},
+			name: "full-log", fault: "restarts with 20,000 rows in the log, a history of 1 MB", largest: 100_000,
+			clients: 3, heartbeat: 5 * time.Second, load: load.Options{Pause: 50 * time.Millisecond},
+			settings: []string{"--history.bytes=1MB"}, ends: told, act: restartFull,
 		},
 	}
 }
@@ -132,7 +132,7 @@ func termTwice(ctx context.Context, w *world) (figure string, err error) {
 // holds, and restarts under load. Who was there a moment ago resumes.
 func restartFull(ctx context.Context, w *world) (figure string, err error) {
 	for n := range 10 {
-		if err := w.burst(ctx, fmt.Sprintf("full-%d", n), 3_000); err != nil {
+		if err := w.burst(ctx, fmt.Sprintf("full-%d", n), 2_000); err != nil {
 			return "", err
 		}
 	}
