@@ -52,6 +52,8 @@ func scenarios() []scenario {
 		loadScenarios(),
 		clientScenarios(),
 		daemonScenarios(),
+		postgresScenarios(),
+		networkScenarios(),
 	)
 }
 

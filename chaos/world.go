@@ -28,12 +28,18 @@ type world struct {
 	scenario  scenario
 	rng       *rand.Rand
 	pg        *pgtemp.Cluster
+	ports     *ports
 	database  string // the name of this run's
 	dir       string // logs, kept when the run fails
 	instances []*instance
 	clients   []*client.Client
 	options   map[*client.Client]client.Options
 	load      *load.Load
+
+	// What prepare may have made.
+	standby *pgtemp.Cluster // it follows pg
+	line    *proxy          // from the instances to Postgres
+	doors   []*proxy        // from the clients to the instances
 
 	// where returns host:port for a client's next connection. prepare may put
 	// another one in its place. It is called by many goroutines.
@@ -46,7 +52,7 @@ type world struct {
 
 // newWorld makes a fresh database and all that lives in it, not yet started.
 func newWorld(ctx context.Context, r *runner, sc scenario, seed uint64, s *server, dir string) (*world, error) {
-	w := &world{scenario: sc, rng: rand.New(rand.NewPCG(seed, 0)), pg: s.Cluster, dir: dir, options: map[*client.Client]client.Options{}}
+	w := &world{scenario: sc, rng: rand.New(rand.NewPCG(seed, 0)), pg: s.Cluster, ports: &r.ports, dir: dir, options: map[*client.Client]client.Options{}}
 	var err error
 	if w.database, err = s.clone(ctx); err != nil {
 		return w, err

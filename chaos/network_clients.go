@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"rowcast/chaos/client"
+)
+
+// How a connection may end when its line is cut: whatever had been sent, its
+// client sees the end of it or a reset.
+var lineCut = []string{client.EOF, "cut"}
+
+// behindProxies puts two proxies before each instance; a client takes any.
+func behindProxies(weather ...toxic) func(ctx context.Context, w *world) error {
+	return func(ctx context.Context, w *world) error {
+		for range 2 {
+			for _, i := range w.instances {
+				p, err := w.newProxy(ctx, i.addr, weather...)
+				if err != nil {
+					return err
+				}
+				w.doors = append(w.doors, p)
+			}
+		}
+		w.where = func(rng *rand.Rand) string { return w.doors[rng.IntN(len(w.doors))].addr }
+		return nil
+	}
+}
+
+// cutClients cuts off all clients, again and again.
+func cutClients(ctx context.Context, w *world) (figure string, err error) {
+	for range 10 {
+		err := errors.Join(w.pass(ctx, w.between(100*time.Millisecond, 500*time.Millisecond)), allAtOnce(w.doors, (*proxy).cut))
+		if err != nil {
+			return "", err
+		}
+	}
+	return dropped(ctx, w)
+}
+
+// notice is how soon both ends have to see that nobody is there: the heartbeat,
+// 3 s of patience, and what it takes.
+const notice = 6 * time.Second
+
+// freezeClients leaves half of the lines half open. Who comes back through one of
+// them waits in vain, and comes again. The daemon has to notice, too: it keeps no
+// connection of which the client knows nothing any more.
+func freezeClients(ctx context.Context, w *world) (figure string, err error) {
+	dead := w.doors[:len(w.doors)/2]
+	if err := errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()),
+		allAtOnce(dead, func(p *proxy) error { return p.freeze(ctx) }), w.pass(ctx, notice)); err != nil {
+		return "", err
+	}
+	connections, err := w.sum(ctx, "rowcast_connections")
+	return fmt.Sprintf("%.0f connections of %d clients", connections, len(w.clients)), err
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rowcast/chaos/load"
+	"rowcast/chaos/oracle"
+	"rowcast/internal/pgtemp"
+)
+
+// whole is for clusters that crash: a server that is killed within a write may
+// leave half a page, which only an image of the page in the log makes whole.
+var whole = pgtemp.Options{Settings: map[string]string{"full_page_writes": "on"}}
+
+// crashes is what a client may be told when the log began anew so many times:
+// once on its connection; or once for each topic that it joins with a cursor of
+// before.
+func crashes(n int) oracle.Budget {
+	return oracle.Budget{"source_gap": n, "cursor_foreign": n * topics}
+}
+
+// postgresScenarios are those in which Postgres is restarted, crashes and stands still.
+func postgresScenarios() []scenario {
+	return []scenario{
+		{name: "pg-terminate", fault: "the daemon's backends terminated, every 150 ms", short: true, act: terminateBackends},
+		{name: "pg-restart", fault: "Postgres restarted (fast), twice", short: true, ownCluster: true, act: twice(restartPostgres)},
+		{
+			name: "pg-immediate", fault: "Postgres shut down without a checkpoint (immediate), twice", ownCluster: true, cluster: whole,
+			budget: crashes(2), act: twice(crashPostgres(func(ctx context.Context, w *world) error { return w.pg.Stop(ctx, pgtemp.Immediate) })),
+		},
+		{
+			name: "pg-kill", fault: "kill -9 of Postgres, twice", short: true, ownCluster: true, cluster: whole,
+			budget: crashes(2), act: twice(crashPostgres(func(_ context.Context, w *world) error { return w.pg.Kill() })),
+		},
+		{
+			name: "pg-backend-kill", fault: "kill -9 of one backend: Postgres restarts itself", ownCluster: true, cluster: whole,
+			budget: crashes(2), act: twice(killBackend),
+		},
+		{name: "pg-freeze", fault: "SIGSTOP of Postgres, 1 to 2 s", short: true, ownCluster: true, act: freezePostgres(time.Second, 2*time.Second)},
+		{
+			name: "pg-standstill", fault: "SIGSTOP of Postgres, 9 to 15 s: readings are given up after 10 s", ownCluster: true,
+			act: freezePostgres(9*time.Second, 15*time.Second),
+		},
+		{
+			name: "pg-disk-full", fault: "no file of Postgres may grow, for 1 to 2 s", ownCluster: true,
+			cluster: pgtemp.Options{WALSegment: 1}, load: load.Options{Padding: 8 << 10, Pause: 5 * time.Millisecond},
+			act: fillDisk,
+		},
+		{
+			name: "pg-promote", fault: "kill -9 of Postgres, a synchronous standby takes over", short: true, ownCluster: true, cluster: whole,
+			instances: 2, budget: crashes(1), prepare: followPostgres, act: promoteStandby,
+		},
+	}
+}
+
+// twice does it under load, rests, and does it again.
+func twice(fault func(ctx context.Context, w *world) error) func(ctx context.Context, w *world) (string, error) {
+	return func(ctx context.Context, w *world) (string, error) {
+		for range 2 {
+			if err := errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()), fault(ctx, w), w.pass(ctx, 500*time.Millisecond)); err != nil {
+				return "", err
+			}
+		}
+		return "", nil
+	}
+}
+
+// between is a time from least to most.
+func (w *world) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(w.rng.Int64N(int64(most-least)))
+}
+
+// terminateBackends ends the daemon's connections again and again.
+func terminateBackends(ctx context.Context, w *world) (figure string, err error) {
+	conn, err := pgx.Connect(ctx, w.writers())
+	if err != nil {
+		return "", err
+	}
+	ended := 0
+	for range 15 {
+		var n int
+		err = conn.QueryRow(ctx, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+			WHERE datname = current_database() AND usename = $1`, daemonRole).Scan(&n)
+		if err = errors.Join(err, w.pass(ctx, w.between(50*time.Millisecond, 250*time.Millisecond))); err != nil {
+			break
+		}
+		ended += n
+	}
+	if err == nil && ended < 5 {
+		err = fmt.Errorf("only %d backends of the daemon's: this proves nothing", ended)
+	}
+	return fmt.Sprintf("%d backends ended", ended), errors.Join(err, conn.Close(ctx))
+}
+
+// restartPostgres shuts it down as an upgrade does, and leaves it down for a moment.
+func restartPostgres(ctx context.Context, w *world) error {
+	return errors.Join(w.pg.Stop(ctx, pgtemp.Fast), w.pass(ctx, w.soon()), w.pg.Start(ctx))
+}
+
+// crashPostgres ends it like this, and leaves it down for a moment.
+func crashPostgres(end func(ctx context.Context, w *world) error) func(ctx context.Context, w *world) error {
+	return func(ctx context.Context, w *world) error {
+		return errors.Join(end(ctx, w), w.pass(ctx, w.soon()), w.pg.Start(ctx))
+	}
+}
+
+// killBackend kills the process of one connection. Its server takes shared memory
+// for damaged, ends all others, and recovers.
+func killBackend(ctx context.Context, w *world) error {
+	conn, err := pgx.Connect(ctx, w.writers())
+	if err != nil {
+		return err
+	}
+	err = syscall.Kill(int(conn.PgConn().PID()), syscall.SIGKILL)
+	_ = conn.Close(ctx) // broken
+	return errors.Join(err, w.answers(ctx))
+}
+
+// answers returns when Postgres does.
+func (w *world) answers(ctx context.Context) error {
+	for {
+		conn, err := pgx.Connect(ctx, w.writers())
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		if err := w.pass(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// freezePostgres halts all of its processes where they stand.
+func freezePostgres(least, most time.Duration) func(ctx context.Context, w *world) (string, error) {
+	return func(ctx context.Context, w *world) (string, error) {
+		long := w.between(least, most)
+		err := errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()), w.pg.Freeze(), w.pass(ctx, long), w.pg.Thaw())
+		return fmt.Sprintf("still for %.1f s", long.Seconds()), errors.Join(err, w.pass(ctx, time.Second))
+	}
+}
+
+// fillDisk lets no file grow beyond 1 MB, which those of the write-ahead log do
+// not need here and tables do at once.
+func fillDisk(ctx context.Context, w *world) (figure string, err error) {
+	if err := w.pass(ctx, 500*time.Millisecond+w.soon()); err != nil {
+		return "", err
+	}
+	before := w.load.Counts().Failures
+	err = errors.Join(w.pg.LimitFiles(ctx, 1<<20), w.pass(ctx, w.between(time.Second, 2*time.Second)))
+	refused := w.load.Counts().Failures - before
+	if err = errors.Join(err, w.pg.LimitFiles(ctx, 0)); err == nil && refused == 0 {
+		err = errors.New("no write was refused: this proves nothing")
+	}
+	return fmt.Sprintf("%d transactions refused", refused), errors.Join(err, w.pass(ctx, time.Second))
+}
