@@ -233,5 +233,5 @@ func (j *Journal) write(e entry) {
 func (j *Journal) all() []entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.entries[:len(j.entries):len(j.entries)]
+	return slices.Clip(j.entries)
 }

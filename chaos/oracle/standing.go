@@ -36,7 +36,7 @@ type how uint8
 const (
 	live      how = iota
 	replayed      // by a join of the library level
-	undecided     // the connection ended before $joined came: one or the other
+	undecided     // one or the other: the connection ended before $joined came
 )
 
 func newStanding(kind Kind) *standing {
@@ -97,7 +97,10 @@ func (s *standing) decide(count int, topics []string) (known []arrival) {
 	known, s.held = s.held, nil
 	for i := range known {
 		known[i].asked = among(known[i].event, topics) // and not denied
-		if i >= len(known)-count {
+		switch {
+		case count > len(known): // it is wrong; what of the events is right nobody can say
+			known[i].how = undecided
+		case i >= len(known)-count:
 			known[i].how = replayed
 		}
 	}
