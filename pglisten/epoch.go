@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -67,8 +66,11 @@ func (r *reader) begin(ctx context.Context) error {
 	return r.report(ctx)
 }
 
-// newEpoch begins where the log holds nothing that clients could go on from. What
-// it still holds of revocations is as good as ever.
+// newEpoch begins where the log holds nothing that clients could go on from, but
+// for what is as young as the epoch: another instance may have made it a moment
+// ago, and clients come from there. Every cursor of the epoch sees all that is
+// older (see ripe), so its floor is no cursor's. What the log still holds of
+// revocations is as good as ever.
 func (r *reader) newEpoch(ctx context.Context, stale *string) error {
 	epoch, err := r.makeEpoch(ctx, stale)
 	if err != nil {
@@ -78,12 +80,21 @@ func (r *reader) newEpoch(ctx context.Context, stale *string) error {
 	if err := r.ripe(ctx); err != nil {
 		return err
 	}
-	history, h, err := r.history(ctx, math.MaxInt64)
+	var x0 uint64
+	if err := r.ask(ctx, askMaker, nil, &x0); err != nil {
+		return fmt.Errorf("read epoch: %w", schemaError(err))
+	}
+	history, h, err := r.history(ctx, x0)
 	if err != nil {
 		return err
 	}
-	return r.reset(ctx, Reset{Epoch: *epoch, Snapshot: h.snapshot, Floor: h.snapshot, History: history})
+	return r.reset(ctx, Reset{Epoch: *epoch, Snapshot: h.snapshot, History: history})
 }
+
+// askMaker reads the xid of the transaction that made a young epoch, from the
+// lower half of it that the row carries.
+const askMaker = `SELECT x.next - (x.next - e.xmin::text::bigint) % (1::bigint << 32)
+  FROM rowcast.epoch e, (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next) x`
 
 // makeEpoch returns an epoch that is not stale. Of several instances that call
 // the same epoch stale, one makes the new one.
