@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -32,7 +33,7 @@ func newReport(out io.Writer, list []scenario) *report {
 
 func (p *report) row(name, fault string, cells ...any) {
 	fmt.Fprintf(p.out, "%-*s  %-*s  ", p.names, name, p.faults, fault)
-	fmt.Fprintf(p.out, "%4v  %7v  %7v  %9v  %10v  %-15v  %15v  %-12v  %v\n", cells...)
+	fmt.Fprintf(p.out, "%4v  %7v  %7v  %9v  %10v  %-14v  %15v  %-9v  %v\n", cells...)
 }
 
 func (p *report) header() {
@@ -49,11 +50,12 @@ func (p *report) run(r result) {
 		r.scenario.name, r.seed, verdict, r.took.Seconds(), r.counts.Transactions, r.counts.Rollbacks, r.counts.Failures)
 }
 
-// scenario prints one line for the runs of a scenario, then their violations.
+// scenario prints one line for the runs of a scenario, then their violations. The
+// figure is that of the last run.
 func (p *report) scenario(results []result) {
 	var commits, owed, delivered, reconnects, failed, resyncs int
 	var latencies []time.Duration
-	var figures []string
+	var figure string
 	most := map[string]int{}
 	for _, r := range results {
 		commits += r.verdict.Transactions
@@ -61,9 +63,7 @@ func (p *report) scenario(results []result) {
 		delivered += r.verdict.Delivered
 		reconnects += max(r.verdict.Connections-r.clients, 0)
 		latencies = append(latencies, r.latencies...)
-		if r.figure != "" && !slices.Contains(figures, r.figure) {
-			figures = append(figures, r.figure)
-		}
+		figure = cmp.Or(r.figure, figure)
 		for reason, n := range r.verdict.Resyncs {
 			most[reason] = max(most[reason], r.verdict.Most[reason])
 			resyncs += n
@@ -79,7 +79,7 @@ func (p *report) scenario(results []result) {
 	slices.Sort(latencies)
 	sc := results[0].scenario
 	p.row(sc.name, sc.fault, len(results), commits, owed, delivered, reconnects, resyncsOf(most, sc.budget),
-		milliseconds(quantile(latencies, 0.5))+" / "+milliseconds(quantile(latencies, 0.99)), verdict, strings.Join(figures, "; "))
+		milliseconds(quantile(latencies, 0.5))+" / "+milliseconds(quantile(latencies, 0.99)), verdict, figure)
 	for _, r := range results {
 		p.failure(r)
 	}
