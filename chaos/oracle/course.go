@@ -49,7 +49,7 @@ func (c *course) allows(t *truth, n int) string {
 	if e.Row == "" {
 		return ""
 	}
-	if other, known := c.rows[e.Row]; known && later(&t.owed[other], e) {
+	if other, known := c.rows[e.Row]; known && t.later(other, n) {
 		return t.name(other) + ", a later change of its row"
 	}
 	return ""
@@ -74,17 +74,18 @@ func (c *course) note(t *truth, n int) {
 	if e.Row == "" {
 		return
 	}
-	if newest, known := c.rows[e.Row]; !known || later(e, &t.owed[newest]) {
+	if newest, known := c.rows[e.Row]; !known || t.later(n, newest) {
 		c.rows[e.Row] = n
 	}
 }
 
-// later is whether a is a later change of their row than b.
-func later(a, b *Owed) bool {
-	if a.Version == b.Version && a.XID == b.XID { // it moved: deleted, then updated
-		return a.Order > b.Order
+// later is whether event a is of a later change of their row than b. A row that
+// moved has two of one change.
+func (t *truth) later(a, b int) bool {
+	if va, vb := t.owed[a].Version, t.owed[b].Version; va != vb {
+		return va > vb
 	}
-	return a.Version > b.Version
+	return a > b
 }
 
 // statement is whose change it is: each statement has a mutation id of its own.

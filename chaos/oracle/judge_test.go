@@ -23,7 +23,7 @@ var truthOfStory = []Owed{
 	{XID: 11, Order: 4, Key: "c/message_created/3", Topics: []string{"t1"}, Row: "messages/3", Version: 4, Value: "y"},
 	{XID: 12, Order: 5, Key: "d/note", Topics: []string{"t2"}, Value: "beside"},
 	{XID: 13, Order: 6, Key: "e/message_deleted/1", Topics: []string{"t1", "all"}, Row: "messages/1", Version: 5},
-	{XID: 13, Order: 7, Key: "e/message_updated/1", Topics: []string{"t2", "all"}, Row: "messages/1", Version: 5, Value: "moved"},
+	{XID: 13, Order: 6, Key: "e/message_updated/1", Topics: []string{"t2", "all"}, Row: "messages/1", Version: 5, Value: "moved"},
 	{XID: 14, Order: 8, Key: "f/bulk/", Topics: []string{"t*"}, Notice: true},
 }
 

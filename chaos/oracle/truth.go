@@ -2,7 +2,8 @@ package oracle
 
 import "strings"
 
-// Truth is what was committed, and to whom it is owed.
+// Truth is what was committed, and to whom it is owed. Of a row that moved,
+// deleted stands before updated.
 type Truth struct {
 	Transactions map[uint64]Transaction
 	Owed         []Owed
@@ -17,7 +18,7 @@ type Transaction struct {
 // Owed is one event that every member of its topics must get.
 type Owed struct {
 	XID     uint64
-	Order   int64    // within its transaction
+	Order   int64    // of its statement, within its transaction
 	Key     string   // "<mutation id>/<type>/<row id>", of an emit "<mutation id>/<type>/": unique
 	Topics  []string // to whom; of a Notice also patterns ("topic_*")
 	Row     string   // "messages/17"; "" of an emit
