@@ -128,23 +128,26 @@ func (f *follower) session(ctx context.Context) error {
 		if err != nil {
 			return closed(err)
 		}
-		e := frame{raw: data}
-		if err := json.Unmarshal(data, &e); err != nil {
-			return finalError{fmt.Errorf("read frame: %w (is this a rowcast daemon?)", err)}
-		}
-		if e.Type != "" && e.Type[0] == '$' {
-			err = f.obey(ctx, conn, &e)
-		} else {
-			err = f.take(e)
-		}
-		if err != nil {
+		if err := f.heed(data, func(text []byte) error { return conn.Write(ctx, websocket.MessageText, text) }); err != nil {
 			return err
 		}
 	}
 }
 
+// heed takes a frame; send answers it.
+func (f *follower) heed(data []byte, send func(text []byte) error) error {
+	e := frame{raw: data}
+	if err := json.Unmarshal(data, &e); err != nil {
+		return finalError{fmt.Errorf("read frame: %w (is this a rowcast daemon?)", err)}
+	}
+	if e.Type != "" && e.Type[0] == '$' {
+		return f.obey(&e, send)
+	}
+	return f.take(e)
+}
+
 // obey does what a control frame says.
-func (f *follower) obey(ctx context.Context, conn *websocket.Conn, e *frame) error {
+func (f *follower) obey(e *frame, send func(text []byte) error) error {
 	if err := json.Unmarshal(e.Payload, &e.control); err != nil {
 		return finalError{fmt.Errorf("read %s: %w", e.Type, err)}
 	}
@@ -160,7 +163,7 @@ func (f *follower) obey(ctx context.Context, conn *websocket.Conn, e *frame) err
 		if err != nil {
 			return err
 		}
-		return conn.Write(ctx, websocket.MessageText, text)
+		return send(text)
 	case "$joined":
 		return f.welcomed(c)
 	case "$ping":

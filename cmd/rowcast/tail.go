@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -43,7 +44,7 @@ shows; rowcast token makes one.`,
 		f := &follower{
 			url: address, token: strings.TrimSpace(cmp.Or(*token, os.Getenv("ROWCAST_TOKEN"))), topics: topics, cursor: *since,
 			show:   func(e frame) error { return show(cmd.OutOrStdout(), e) },
-			notice: func(text string) { cmd.PrintErrln("rowcast:", text) },
+			notice: func(text string) { cmd.PrintErrln("rowcast:", plain(text)) },
 		}
 		return f.run(cmd.Context())
 	}
@@ -73,6 +74,21 @@ func showLine(w io.Writer, e frame) error {
 	if e.Type == "$resync" {
 		at, topics, payload = time.Now(), e.control.Topics, e.control.Reason+": something may have been missed"
 	}
-	_, err := fmt.Fprintf(w, "%s  %-20s  %s  %s\n", at.Local().Format("15:04:05.000"), e.Type, strings.Join(topics, ","), payload)
+	line := fmt.Sprintf("%s  %-20s  %s  %s", at.Local().Format("15:04:05.000"), e.Type, strings.Join(topics, ","), payload)
+	_, err := fmt.Fprintln(w, plain(line))
 	return err
+}
+
+// plain writes what a terminal would obey as JSON writes it: the rows' words are
+// those of anybody.
+func plain(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
