@@ -157,11 +157,11 @@ func TestCanary_shows_a_silent_doorbell(t *testing.T) {
 	url, conn := application(t)
 	// Whatever else wakes the reader comes seldom.
 	d := launch(t, url, func(o *Options) {
-		o.Source.Inspect, o.Source.PollInterval, o.ReadyLag = time.Second, 700*time.Millisecond, patience
+		o.Source.Inspect, o.Source.PollInterval, o.ReadyLag = 2*time.Second, patience, patience
 	})
-	poll(t, func() bool { return d.hears(t).took < 200*time.Millisecond })
+	poll(t, func() bool { return d.hears(t).took < 500*time.Millisecond })
 	exec(t, conn, `CREATE OR REPLACE FUNCTION rowcast.must_ring(bell bigint, ms bigint) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT false'`)
-	poll(t, func() bool { return d.hears(t).took > 300*time.Millisecond })
+	poll(t, func() bool { return d.hears(t).took > time.Second })
 	d.turns(t)
 }
 

@@ -14,8 +14,7 @@ const canaryWatch = -1
 
 // sing writes this instance's row into rowcast.canary, and into the row when that
 // was. The ordinary triggers log it and ring for it: if it does not come back,
-// nothing does. It comes after inspect, which wakes the reader: here the doorbell is
-// to do that.
+// nothing does.
 func (c *chores) sing(ctx context.Context) error {
 	if c.s.o.Canary == "" {
 		return nil

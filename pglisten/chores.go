@@ -28,23 +28,27 @@ func newChores(s *Source) *chores {
 
 // run works until ctx is done. What fails is tried again at the next tick.
 func (c *chores) run(ctx context.Context) {
-	tick := time.NewTicker(c.s.tempo.inspect)
+	tick := time.NewTicker(c.s.tempo.inspect / 4)
 	defer tick.Stop()
 	defer c.aside.close(ctx)
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		if err := c.inspect(ctx); err != nil && ctx.Err() == nil {
-			c.s.log.Warn("watches not inspected", "err", err)
-		}
-		if err := c.sing(ctx); err != nil && ctx.Err() == nil {
-			c.s.log.Warn("canary not written", "err", err)
-		}
-		if err := c.rotate(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			c.s.log.Warn("log not rotated", "err", err)
+		switch n % 4 {
+		case 0:
+			if err := c.inspect(ctx); err != nil && ctx.Err() == nil {
+				c.s.log.Warn("watches not inspected", "err", err)
+			}
+			if err := c.rotate(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				c.s.log.Warn("log not rotated", "err", err)
+			}
+		case 1: // to inspect wakes the reader; here there is only the doorbell to do it
+			if err := c.sing(ctx); err != nil && ctx.Err() == nil {
+				c.s.log.Warn("canary not written", "err", err)
+			}
 		}
 	}
 }
