@@ -16,8 +16,9 @@
 // Run owns two goroutines and ends both before it returns. The reader owns the
 // connection that listens and reads, the cursor, and every call of the Sink; no
 // lock guards them. The chores, with a connection of their own, look every 10 s
-// whether the watched tables are still whole, and rotate the log. They leave
-// what they find in the reader's mailbox, as Refresh leaves its request; both
+// whether the watched tables are still whole, rotate the log, and write the
+// canary: a row of this instance's own that comes back if capture works, and that
+// only who knows a Hidden watch ever sees. They leave what they find in the reader's mailbox, as Refresh leaves its request; both
 // interrupt its wait for a notification. After the first Reset a lost connection
 // is made again for ever.
 //
