@@ -65,14 +65,22 @@ func (r *runner) all(ctx context.Context, list []scenario, seeds []uint64, repor
 		results := make([]result, len(seeds))
 		var runs sync.WaitGroup
 		for n, seed := range seeds {
-			free <- struct{}{}
+			places := 1
+			if sc.alone {
+				places = r.parallel
+			}
+			for range places {
+				free <- struct{}{}
+			}
 			if ctx.Err() != nil {
 				break
 			}
 			runs.Go(func() {
 				results[n] = r.one(ctx, sc, seed)
 				r.tell(results[n])
-				<-free
+				for range places {
+					<-free
+				}
 			})
 		}
 		wait.Go(func() {

@@ -31,6 +31,7 @@ type scenario struct {
 	budget    oracle.Budget                             // the most $resync by reason that one client may get
 	ends      []string                                  // how connections may end, besides those that their client ended; "*": anyhow
 	short     bool                                      // part of make test
+	alone     bool                                      // no other run beside it: it takes times
 	prepare   func(ctx context.Context, w *world) error // before the instances start: proxies, w.databaseOf, w.where
 	act       func(ctx context.Context, w *world) (figure string, err error)
 
@@ -54,6 +55,7 @@ func scenarios() []scenario {
 		daemonScenarios(),
 		postgresScenarios(),
 		networkScenarios(),
+		measureScenarios(),
 	)
 }
 

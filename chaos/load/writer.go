@@ -102,7 +102,7 @@ func (w *writer) script() script {
 	if w.load.o.Large > 0 {
 		rare = append(rare, large)
 	}
-	const every = 10
+	const every = 5
 	if w.number == 0 && len(rare) > 0 && w.made%every == 0 {
 		return rare[w.made/every%len(rare)]
 	}
