@@ -12,6 +12,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/coder/websocket"
 	"golang.org/x/sys/unix"
 
 	"rowcast/internal/snapshot"
@@ -89,6 +90,12 @@ type connections struct {
 // serveClients serves until the end of the test.
 func serveClients(t *testing.T, stall time.Duration) *connections {
 	t.Helper()
+	return serveLively(t, stall, 0)
+}
+
+// serveLively does so with another heartbeat than the default.
+func serveLively(t *testing.T, stall, heartbeat time.Duration) *connections {
+	t.Helper()
 	hub := rooms.New(rooms.Options{QueueBytes: 128 << 10})
 	gate, err := auth.New(auth.Options{Addr: "127.0.0.1:80", Hub: hub})
 	if err != nil {
@@ -97,7 +104,7 @@ func serveClients(t *testing.T, stall time.Duration) *connections {
 	hub.Reset(rooms.Reset{Epoch: "test", Snapshot: snapshot.New(1), Floor: snapshot.New(1)})
 	d := &Daemon{
 		hub: hub,
-		ws:  ws.New(hub, gate, ws.Options{WriteTimeout: stall, Spread: time.Millisecond}),
+		ws:  ws.New(hub, gate, ws.Options{Heartbeat: heartbeat, WriteTimeout: stall, Spread: time.Millisecond}),
 		sse: sse.New(hub, gate, sse.Options{WriteTimeout: stall, Spread: time.Millisecond}),
 	}
 	log := slog.New(slog.DiscardHandler)
@@ -231,5 +238,35 @@ func TestDeaf(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A client that reads slowly keeps its connection: no ping stands behind megabytes
+// for longer than two heartbeats.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	c := serveLively(t, 3*time.Second, time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	client, _, err := websocket.Dial(ctx, "ws://"+c.addr.String()+"/ws?topics=a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseNow()
+	client.SetReadLimit(-1)
+	for range 1000 {
+		c.publish(2 << 10)
+	}
+	tick := time.NewTicker(8 * time.Millisecond) // 250 kB/s; with the default heartbeat as good as 10
+	defer tick.Stop()
+	for n := range uint64(1001) {
+		if n == 1000 {
+			c.publish(1)
+		}
+		_, data, err := client.Read(ctx) // which answers pings
+		if err != nil || !strings.Contains(string(data), fmt.Sprintf(`"id":"x.%d"`, n+1)) {
+			t.Fatalf("event %d: %.60s, %v", n+1, data, err)
+		}
+		<-tick.C
 	}
 }

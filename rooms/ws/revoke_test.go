@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"context"
 	"reflect"
 	"sync"
 	"testing"
@@ -173,6 +174,75 @@ func TestUncertain(t *testing.T) {
 		l.expectClose(websocket.StatusServiceRestart)
 		p.expectClose(websocket.StatusServiceRestart)
 		elsewhere.expectEvent(w.publish("other"))
+	})
+}
+
+// TestUncertain_storm: they do not all come back at once, and are told nothing until
+// then.
+func TestUncertain_storm(t *testing.T) {
+	t.Parallel()
+	const many = 200
+	storm := func(t *testing.T) (*world, []*client) {
+		w := inMemory(t, guarded(chat()))
+		var clients []*client
+		for range many {
+			clients = append(clients, w.plainly(t, "private"))
+		}
+		before := w.publish("private")
+		w.change("private", rooms.Access{Everyone: true, Effect: rooms.Unknown})
+		if n := w.hub.Stats().Memberships; n != 0 {
+			t.Errorf("%d are still in the topic", n)
+		}
+		w.publish("private")
+		for _, c := range clients {
+			c.expectEvent(before)
+		}
+		return w, clients
+	}
+	t.Run("is spread", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w, clients := storm(t)
+			const parts = 5
+			left := many
+			for part := range parts {
+				<-time.After(DefaultSpread/parts + time.Millisecond)
+				synctest.Wait()
+				now := w.handler.Stats().Sessions
+				if went := left - now; went < many/parts/2 || went > many/parts*2 {
+					t.Errorf("%d of %d went in part %d", went, many, part)
+				}
+				left = now
+			}
+			for _, c := range clients {
+				c.expectClose(websocket.StatusServiceRestart)
+			}
+		})
+	})
+	t.Run("is cut at the end of a shutdown", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w, _ := storm(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			begin := time.Now()
+			if err := w.handler.Shutdown(ctx); err == nil || time.Since(begin) != time.Second {
+				t.Errorf("%v after %v", err, time.Since(begin))
+			}
+		})
+	})
+	t.Run("holds no place of who leaves", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w, clients := storm(t)
+			for _, c := range clients {
+				_ = c.conn.CloseNow()
+			}
+			synctest.Wait()
+			if n := w.handler.Stats().Sessions; n != 0 {
+				t.Errorf("%d sessions are left", n)
+			}
+		})
 	})
 }
 

@@ -2,8 +2,9 @@ package ws
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -48,7 +49,7 @@ type session struct {
 func newSession(h *Handler, level rooms.Level, sub *rooms.Subscriber, hurry context.CancelFunc) *session {
 	s := &session{
 		h:      h,
-		id:     rand.Text()[:12],
+		id:     crand.Text()[:12],
 		level:  level,
 		sub:    sub,
 		hurry:  hurry,
@@ -95,13 +96,17 @@ func (s *session) dismiss(last []byte) {
 // run lives the session and returns what ended it.
 func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var reading sync.WaitGroup
-	reading.Go(func() { s.end(s.read(ctx)) })
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		s.end(s.read(ctx))
+	}()
 	cause := s.write(ctx)
 	s.end(cause)
 	cancel() // a join that waits
+	s.linger(cause, gone)
 	s.hangUp(cause)
-	reading.Wait()
+	<-gone
 	s.requests.wait()
 	return s.sub.Err()
 }
@@ -116,6 +121,21 @@ func (s *session) end(cause error) {
 		s.sub.Close(cause)
 	default:
 		s.sever()
+	}
+}
+
+// linger keeps those open for a moment who are all sent away at once, to be judged
+// anew, and at the plain level hear no $bye that spreads their return. They are in
+// no room any more.
+func (s *session) linger(cause error, gone <-chan struct{}) {
+	if s.level != rooms.Plain || !errors.Is(cause, rooms.ErrUncertain) {
+		return
+	}
+	t := time.NewTimer(rand.N(s.h.o.Spread))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-gone: // or cut off
 	}
 }
 

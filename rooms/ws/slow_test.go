@@ -171,6 +171,40 @@ func TestSlow(t *testing.T) {
 	})
 }
 
+// TestSlow_unheard: who takes what it is sent is not asked for an answer that would
+// have to wait behind it; when it has taken all, it is.
+func TestSlow_unheard(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		slow := w.raw(t)
+		_ = slow.conn.SetDeadline(time.Time{})
+		slow.plainUpgrade("/ws?topics=a")
+		total := 0
+		for range 4 { // more than a batch
+			total += len(w.publishSized(60_000, "a"))
+		}
+		var taken []byte
+		for len(taken) < total {
+			<-time.After(time.Second)
+			sip := make([]byte, 1000)
+			n, err := slow.conn.Read(sip)
+			if err != nil {
+				t.Fatalf("%v after %d bytes of %d", err, len(taken), total)
+			}
+			taken = append(taken, sip[:n]...)
+		}
+		begin := time.Now()
+		if _, err := io.Copy(io.Discard, slow.conn); err != nil {
+			t.Fatal(err)
+		}
+		w.handler.running.Wait()
+		if d := time.Since(begin); w.handler.Stats().Ended[int(closeSilent)] != 1 || d > 75*time.Second {
+			t.Errorf("ended %v after %v", w.handler.Stats().Ended, d)
+		}
+	})
+}
+
 // TestSlow_tcp: the same over TCP, where the kernel swallows some megabytes first.
 func TestSlow_tcp(t *testing.T) {
 	t.Parallel()

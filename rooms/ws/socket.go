@@ -32,6 +32,9 @@ const (
 // are left out: one of several may be answered (RFC 6455 section 5.5.3).
 const maxOwn = 4 << 10
 
+// longWrite is longer than a write takes to a peer that reads.
+const longWrite = 100 * time.Millisecond
+
 // socket is the connection under the WebSocket library. The library keeps
 // handshake, reading, control frames and the close handshake; events and our
 // control frames go past it, several in one system call. Whoever writes has the
@@ -44,6 +47,7 @@ type socket struct {
 	buffers   *sync.Pool    // of *[]byte, for a batch of frames
 
 	broken atomic.Bool   // reading failed: what the library reports then is no fault of the client's
+	begun  atomic.Int64  // when the present write was, in Unix nanoseconds; 0: there is none
 	turn   chan struct{} // holds one while somebody writes
 
 	mu      sync.Mutex
@@ -62,7 +66,9 @@ func newSocket(conn net.Conn, o Options, buffers *sync.Pool) *socket {
 }
 
 // Read is the library's way in. It is also the heartbeat: silence is answered
-// with a ping, more silence with errSilent.
+// with a ping, more silence with errSilent. While a write waits for the peer no
+// answer is expected: a ping would wait behind it, and write itself knows when the
+// peer takes nothing.
 func (s *socket) Read(p []byte) (int, error) {
 	for silent := 0; ; silent++ {
 		err := s.SetReadDeadline(time.Now().Add(s.heartbeat))
@@ -75,6 +81,9 @@ func (s *socket) Read(p []byte) (int, error) {
 		case n > 0 || err == nil:
 			return n, nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
+		case s.congested():
+			silent = -1
+			continue
 		case silent > 0:
 			err = errSilent
 		default:
@@ -149,10 +158,13 @@ func (s *socket) flush() error {
 // then. (A TLS connection does not survive a timeout: there, all of it at once.)
 func (s *socket) write(p []byte) error {
 	for len(p) > 0 {
-		if err := s.SetWriteDeadline(time.Now().Add(s.stall)); err != nil {
+		now := time.Now()
+		if err := s.SetWriteDeadline(now.Add(s.stall)); err != nil {
 			return err
 		}
+		s.begun.Store(now.UnixNano())
 		n, err := s.Conn.Write(p)
+		s.begun.Store(0)
 		switch {
 		case err == nil:
 			return nil
@@ -164,6 +176,12 @@ func (s *socket) write(p []byte) error {
 		p = p[n:]
 	}
 	return nil
+}
+
+// congested reports whether a write waits for the peer.
+func (s *socket) congested() bool {
+	begun := s.begun.Load()
+	return begun != 0 && time.Since(time.Unix(0, begun)) >= longWrite
 }
 
 func (s *socket) waits() bool {
