@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rowcast/bridge"
 	"rowcast/chaos/oracle"
 )
 
@@ -99,9 +98,9 @@ func TestClient_joins_again_from_where_it_left(t *testing.T) {
 
 func TestClient_gets_all_though_it_does_not_read_for_a_while(t *testing.T) {
 	t.Parallel()
-	w := setup(t, slow)
+	w := setup(t, slow...)
 	w.each(func(c *Client) {
-		c.o.Habits = Habits{Halt: 20 * time.Millisecond, HaltFor: 50 * time.Millisecond, ReceiveBuffer: 128 << 10}
+		c.o.Heartbeat, c.o.Habits = 5*time.Second, Habits{Halt: 20 * time.Millisecond, HaltFor: 50 * time.Millisecond, ReceiveBuffer: 256 << 10}
 	})
 	w.writeUntilReady()
 	large := strings.Repeat("x", 30_000)
@@ -111,18 +110,19 @@ func TestClient_gets_all_though_it_does_not_read_for_a_while(t *testing.T) {
 	w.judge(nil)
 }
 
-// slow is a daemon that soon gives up on those who do not read.
-func slow(o *bridge.Options) {
-	o.Hub.QueueBytes, o.WS.WriteTimeout, o.SSE.WriteTimeout = 600<<10, time.Second, time.Second
-}
+// slow is a daemon that soon gives up on those who do not read. It gives them
+// time to pong: what is before a ping in the socket's buffers takes seconds.
+var slow = []string{"--limits.queue_bytes=600kB", "--limits.write_timeout=1s", "--heartbeat.interval=5s"}
 
 func TestClient_is_cut_off_when_it_is_deaf(t *testing.T) {
 	t.Parallel()
-	w := setup(t, slow)
-	w.each(func(c *Client) { c.o.Habits = Habits{Deaf: true, ReceiveBuffer: 128 << 10} })
+	w := setup(t, slow...)
+	w.each(func(c *Client) {
+		c.o.Heartbeat, c.o.Habits = 5*time.Second, Habits{Deaf: true, ReceiveBuffer: 256 << 10}
+	})
 	w.writeUntilReady()
 	large := strings.Repeat("x", 30_000)
-	for range 400 { // more than the sockets hold
+	for range 200 { // more than the sockets hold
 		w.write(large)
 	}
 	began := time.Now()

@@ -26,10 +26,10 @@ func TestParse_reads_the_golden_frames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
 		for lines := bufio.NewScanner(f); lines.Scan(); {
 			compare(t, lines.Bytes())
 		}
+		_ = f.Close()
 	}
 }
 

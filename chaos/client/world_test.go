@@ -1,24 +1,26 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"rowcast/bridge"
 	"rowcast/chaos/oracle"
 	"rowcast/internal/pgtemp/pgtest"
-	"rowcast/migrations"
-	"rowcast/pglisten"
-	"rowcast/rooms/auth"
 )
 
 // patience is how long a test waits for what must come.
@@ -27,10 +29,19 @@ const patience = 60 * time.Second
 // topics are those of all clients of the tests; a row is in one of them, and in messages.
 var topics = []string{"topic_1", "topic_2", "messages"}
 
+// binary is the daemon's, built before the first test that needs it.
+var binary string
+
 func TestMain(m *testing.M) {
 	pgtest.Main(m, func(ctx context.Context, url string) error {
-		if err := migrations.Up(ctx, url, migrations.Options{}); err != nil {
-			return err
+		binary = filepath.Join(filepath.Dir(os.Args[0]), "rowcast.test-daemon") // go test clears that away
+		if text, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "rowcast/cmd/rowcast").CombinedOutput(); err != nil {
+			return fmt.Errorf("build: %w\n%s", err, text)
+		}
+		migrate := exec.CommandContext(ctx, binary, "migrate", "up")
+		migrate.Env = []string{"DATABASE_URL=" + url}
+		if text, err := migrate.CombinedOutput(); err != nil {
+			return fmt.Errorf("migrate: %w\n%s", err, text)
 		}
 		conn, err := pgx.Connect(ctx, url)
 		if err != nil {
@@ -47,64 +58,61 @@ func TestMain(m *testing.M) {
 // world is a daemon on a database of its own, an application that writes to it,
 // and the truth of what it wrote.
 type world struct {
-	t     *testing.T
-	url   string
-	addr  atomic.Pointer[string] // of the daemon
-	stop  func()                 // the daemon
-	load  *pgx.Conn
-	truth oracle.Truth
+	t        *testing.T
+	url      string
+	addr     atomic.Pointer[string] // of the daemon
+	stop     func()                 // the daemon
+	settings []string
+	load     *pgx.Conn
+	truth    oracle.Truth
 
 	fetching sync.Mutex // guards conn
 	conn     *pgx.Conn
 	clients  []*Client
 }
 
-type setting func(*bridge.Options)
-
-func setup(t *testing.T, settings ...setting) *world {
+// setup starts a daemon with these settings, beside those of all tests.
+func setup(t *testing.T, settings ...string) *world {
 	t.Helper()
-	w := &world{t: t, url: pgtest.Database(t), truth: oracle.Truth{Transactions: map[uint64]oracle.Transaction{}}}
+	w := &world{t: t, url: pgtest.Database(t), settings: settings, truth: oracle.Truth{Transactions: map[uint64]oracle.Transaction{}}}
 	w.load, w.conn = pgtest.Connect(t, w.url), pgtest.Connect(t, w.url)
-	w.start(settings...)
+	w.start()
 	t.Cleanup(func() { w.stop() })
 	return w
 }
 
 // start starts the daemon.
-func (w *world) start(settings ...setting) {
+func (w *world) start() {
 	w.t.Helper()
-	ready := make(chan string, 1)
-	o := bridge.Options{
-		HTTPAddr:        "127.0.0.1:0",
-		Source:          pglisten.Options{URL: pgtest.Daemon(w.t, w.url)},
-		Gate:            auth.Options{Mode: auth.None},
-		ShutdownTimeout: patience,
-		Ready:           func(public, _ net.Addr) { ready <- public.String() },
-	}
-	o.Hub.Heartbeat, o.WS.Heartbeat, o.WS.Spread, o.SSE.Spread = time.Second, time.Second, 100*time.Millisecond, 100*time.Millisecond
-	for _, set := range settings {
-		set(&o)
-	}
-	d, err := bridge.New(o)
+	d := exec.Command(binary, append([]string{
+		"serve", "--http.addr=127.0.0.1:0", "--admin.addr=", "--log.format=json", "--heartbeat.interval=1s", "--shutdown.spread=100ms",
+	}, w.settings...)...)
+	d.Env = []string{"DATABASE_URL=" + pgtest.Daemon(w.t, w.url)}
+	log, err := d.StderrPipe()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
+	if err := d.Start(); err != nil {
+		w.t.Fatal(err)
+	}
 	w.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
+		_ = d.Process.Signal(syscall.SIGTERM)
+		_, _ = io.Copy(io.Discard, log)
+		if err := d.Wait(); err != nil {
 			w.t.Errorf("the daemon ended with %v", err)
 		}
 	})
-	select {
-	case addr := <-ready:
-		w.addr.Store(&addr)
-	case err := <-ended:
-		ended <- err
-		w.t.Fatalf("the daemon does not start: %v", err)
+	var said struct{ Msg, HTTP string }
+	for lines := bufio.NewScanner(log); said.Msg != "ready" && lines.Scan(); {
+		if err := json.Unmarshal(lines.Bytes(), &said); err != nil {
+			w.t.Errorf("the daemon says %q", lines.Text())
+		}
 	}
+	if said.Msg != "ready" {
+		w.stop()
+		w.t.Fatal("the daemon does not start")
+	}
+	w.addr.Store(&said.HTTP)
 }
 
 // client runs a client until the test ends.
