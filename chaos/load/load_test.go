@@ -51,13 +51,14 @@ func seed(t *testing.T) uint64 {
 	return n
 }
 
-// worked runs a load on a fresh database, Fin included, and returns what is left.
-func worked(t *testing.T, o Options) (*Load, *pgx.Conn) {
+// worked runs a load of so many transactions on a fresh database, Fin included,
+// and returns what is left.
+func worked(t *testing.T, transactions int, o Options) (*Load, *pgx.Conn) {
 	t.Helper()
 	url := pgtest.Database(t)
 	o.URL = func() string { return url }
 	l := New(o)
-	until(t, l, func() bool { return l.Counts().Transactions >= 300 })
+	until(t, l, func() bool { return l.Counts().Transactions >= transactions })
 	key, xid, err := l.Fin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func find(t oracle.Truth, key string) *oracle.Owed {
 // Whoever follows the truth has the tables.
 func TestTruth_folds_to_the_tables(t *testing.T) {
 	t.Parallel()
-	_, conn := worked(t, Options{Seed: seed(t), Pause: 5 * time.Millisecond, Padding: 300, Open: 50 * time.Millisecond})
+	_, conn := worked(t, 300, Options{Seed: seed(t), Pause: 5 * time.Millisecond, Padding: 300, Open: 50 * time.Millisecond})
 
 	want := map[string]string{}
 	for _, table := range tables {
@@ -179,7 +180,7 @@ func TestTruth_folds_to_the_tables(t *testing.T) {
 func TestTruth_is_what_is_logged(t *testing.T) {
 	t.Parallel()
 	const limit = 200
-	_, conn := worked(t, Options{
+	_, conn := worked(t, 600, Options{
 		Seed: seed(t), Writers: 3, Pause: 5 * time.Millisecond, Bulk: true, Truncate: true, Large: 2 * limit,
 		Padding: 300, Open: 50 * time.Millisecond,
 	})

@@ -72,7 +72,7 @@ func TestLoad_Fin_gives_up_with_its_context(t *testing.T) {
 func TestLoad_Committed(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	l, conn := worked(t, Options{Seed: 0xabc, Writers: 2, Pause: time.Millisecond})
+	l, conn := worked(t, 100, Options{Seed: 0xabc, Writers: 2, Pause: time.Millisecond})
 	for _, o := range truth(t, conn, 1000).Owed {
 		if at, ok := l.Committed(o.Key); !ok || at.Before(began) || at.After(time.Now()) {
 			t.Errorf("%s was committed at %v, %t", o.Key, at, ok)
