@@ -12,7 +12,7 @@ import (
 
 // How a connection may end when its line is cut: whatever had been sent, its
 // client sees the end of it or a reset.
-var lineCut = []string{client.EOF, "cut"}
+var lineCut = []string{client.EOF, client.Cut}
 
 // behindProxies puts two proxies before each instance; a client takes any.
 func behindProxies(weather ...toxic) func(ctx context.Context, w *world) error {
@@ -42,13 +42,12 @@ func cutClients(ctx context.Context, w *world) (figure string, err error) {
 	return dropped(ctx, w)
 }
 
-// notice is how soon both ends have to see that nobody is there: the heartbeat,
+// notice is how long a client may need to see that nobody is there: the heartbeat,
 // 3 s of patience, and what it takes.
 const notice = 6 * time.Second
 
 // freezeClients leaves half of the lines half open. Who comes back through one of
-// them waits in vain, and comes again. The daemon has to notice, too: it keeps no
-// connection of which the client knows nothing any more.
+// them waits in vain, and comes again.
 func freezeClients(ctx context.Context, w *world) (figure string, err error) {
 	dead := w.doors[:len(w.doors)/2]
 	if err := errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()),
@@ -56,5 +55,17 @@ func freezeClients(ctx context.Context, w *world) (figure string, err error) {
 		return "", err
 	}
 	connections, err := w.sum(ctx, "rowcast_connections")
-	return fmt.Sprintf("%.0f connections of %d clients", connections, len(w.clients)), err
+	if err == nil && int(connections) > len(w.clients) {
+		err = fmt.Errorf("%.0f connections of %d clients", connections, len(w.clients))
+	}
+	return fmt.Sprintf("%.0f connections left", connections), err
+}
+
+// overflows is how often queues did overflow, if they did.
+func overflows(ctx context.Context, w *world) (figure string, err error) {
+	if err := w.pass(ctx, 3*time.Second); err != nil {
+		return "", err
+	}
+	n, err := w.sum(ctx, "rowcast_queue_overflows_total")
+	return fmt.Sprintf("%.0f overflows", n), err
 }

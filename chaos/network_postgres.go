@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"rowcast/chaos/client"
+	"rowcast/chaos/load"
 )
 
 // networkScenarios are those in which a network is the trouble, on either side of
@@ -24,11 +27,14 @@ func networkScenarios() []scenario {
 		{name: "net-delay", fault: "20 to 60 ms to the clients, each way", short: true, clients: 9, prepare: behindProxies(delayed(40*time.Millisecond, 20*time.Millisecond))},
 		{name: "net-trickle", fault: "the clients get pieces of 20 to 60 bytes", clients: 9, prepare: behindProxies(trickled(40, 50*time.Microsecond))},
 		{
-			name: "net-thin", fault: "200 kB/s to each client; queues of 32 kB", clients: 9, settings: tight, load: heavy(),
-			prepare: behindProxies(thin(200)), act: overflown,
+			// What waits in the line before it delays the daemon's pings by more than
+			// the two heartbeats that it waits for an answer.
+			name: "net-thin", fault: "1 MB/s to each client; queues of 32 kB", clients: 9, ends: []string{"*"},
+			settings: tight, load: load.Options{Padding: 12 << 10, Pause: 50 * time.Millisecond},
+			prepare: behindProxies(thin(1000)), act: overflows,
 		},
 		{name: "net-cut", fault: "all lines to the clients cut, every 300 ms", short: true, clients: 9, ends: lineCut, prepare: behindProxies(), act: cutClients},
-		{name: "net-dead", fault: "half of the clients' connections half open for good", clients: 9, ends: lineCut, prepare: behindProxies(), act: freezeClients},
+		{name: "net-dead", fault: "half of the clients' connections half open for good", clients: 9, ends: append(lineCut, client.Silent), prepare: behindProxies(), act: freezeClients},
 	}
 }
 
@@ -72,7 +78,7 @@ func rejectLine(ctx context.Context, w *world) (figure string, err error) {
 func freezeLine(least, most time.Duration) func(ctx context.Context, w *world) (string, error) {
 	return func(ctx context.Context, w *world) (string, error) {
 		if err := errors.Join(w.pass(ctx, 500*time.Millisecond+w.soon()), w.line.freeze(ctx),
-			w.pass(ctx, w.between(least, most)), w.line.cut(), w.pass(ctx, time.Second)); err != nil {
+			w.pass(ctx, w.between(least, most)), w.line.cut()); err != nil {
 			return "", err
 		}
 		return w.reconnected(ctx)
@@ -81,7 +87,7 @@ func freezeLine(least, most time.Duration) func(ctx context.Context, w *world) (
 
 // reconnected makes sure that the daemon did lose its connection to the log.
 func (w *world) reconnected(ctx context.Context) (figure string, err error) {
-	if err := w.pass(ctx, time.Second); err != nil {
+	if err := errors.Join(w.reading(ctx), w.pass(ctx, 500*time.Millisecond)); err != nil {
 		return "", err
 	}
 	connects, err := w.sum(ctx, "rowcast_source_connects_total")

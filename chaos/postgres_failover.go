@@ -63,7 +63,8 @@ func promoteStandby(ctx context.Context, w *world) (figure string, err error) {
 	if err := w.standby.Promote(ctx); err != nil {
 		return "", err
 	}
-	took := time.Since(began)
+	promoted := time.Since(began)
 	w.moveTo(w.standby)
-	return fmt.Sprintf("promoted within %d ms", took.Milliseconds()), w.pass(ctx, 1500*time.Millisecond)
+	err = errors.Join(w.reading(ctx), w.pass(ctx, 500*time.Millisecond))
+	return fmt.Sprintf("promoted in %.1f s, read in %.1f s", promoted.Seconds(), time.Since(began).Seconds()), err
 }

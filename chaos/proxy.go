@@ -49,6 +49,9 @@ func rejected() toxic { return toxic{"reset_peer", map[string]any{"timeout": 0}}
 // swallowed never arrives, and nobody is told.
 func swallowed() toxic { return toxic{"timeout", map[string]any{"timeout": 0}} }
 
+// freezeTime is how long freezing connections may take.
+const freezeTime = 5 * time.Second
+
 // newProxy is a proxy on a port of its own, up until the run has ended.
 func (w *world) newProxy(ctx context.Context, upstream string, weather ...toxic) (*proxy, error) {
 	addr, err := w.ports.take(ctx)
@@ -98,6 +101,8 @@ func (p *proxy) turn(weather ...toxic) error {
 // freeze leaves all connections half open: what is sent is swallowed, also on
 // those that follow, and no end hears of it. It lasts until they are cut.
 func (p *proxy) freeze(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, freezeTime)
+	defer cancel()
 	frozen := make(chan error, 1)
 	go func() { frozen <- p.add(swallowed()) }() // waited for, unless toxiproxy hangs
 	select {

@@ -55,6 +55,8 @@ func scenarios() []scenario {
 		daemonScenarios(),
 		postgresScenarios(),
 		networkScenarios(),
+		everythingScenarios(),
+		crowdScenarios(),
 		measureScenarios(),
 	)
 }
