@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// broken is a build of the daemon with one fault, and what catches it. The fault
+// is laid over a file for this build alone (go build -overlay): the daemon has
+// no hooks for it.
+type broken struct {
+	name, fault   string
+	file          string // of the module
+	find, replace string // the text must be there once
+	scenario      string // what catches it
+	as            string // of the violation that it is: a regular expression over "rule: text"; of the suite's error, its text
+	short         bool   // part of make test
+}
+
+func brokenBuilds() []broken {
+	return []broken{
+		{
+			name: "loses", fault: "one event in a thousand is not published", short: true,
+			file: "rooms/hub.go",
+			find: "	h.published++\n	h.deliver(e)\n",
+			replace: `	h.published++
+	if h.published%1000 == 500 {
+		return
+	}
+	h.deliver(e)
+`,
+			scenario: "large", as: "^lost:",
+		},
+		{
+			name: "ignores-since", fault: "whoever resumes is told that nothing was missed", short: true,
+			file:     "rooms/join.go",
+			find:     "		sp.next, missed = h.answerable(since)\n",
+			replace:  "		sp.next = h.history.seq + 1\n",
+			scenario: "clients-drop", as: "^lost:",
+		},
+		{
+			name: "leaks", fault: "a room's events go to another room, too", short: true,
+			file:     "rooms/hub.go",
+			find:     "			h.deliverTo(h.rooms[t], e)\n",
+			replace:  "			h.deliverTo(h.rooms[t], e)\n			if t == \"topic_1\" {\n				h.deliverTo(h.rooms[\"topic_2\"], e)\n			}\n",
+			scenario: "calm", as: "^leaked:",
+		},
+		{
+			name: "doubles", fault: "who is in two topics of an event gets it twice", short: true,
+			file:     "rooms/subscriber.go",
+			find:     "if s.err != nil || s.last == e.seq {",
+			replace:  "if s.err != nil {",
+			scenario: "calm", as: "^doubled:",
+		},
+		{
+			name: "forgets-running", fault: "what ran at the last reading is not looked for again",
+			file:     "pglisten/statement.go",
+			find:     "if xip := cursor.InProgress(); len(xip) > 0 {",
+			replace:  "if xip := cursor.InProgress(); len(xip) > 1<<20 {",
+			scenario: "calm", as: "^lost:",
+		},
+		{
+			name: "disorders", fault: "a reading comes backwards",
+			file:     "pglisten/statement.go",
+			find:     `const tail = " ORDER BY id NULLS FIRST"`,
+			replace:  `const tail = " ORDER BY id DESC NULLS FIRST"`,
+			scenario: "calm", as: "^order:",
+		},
+		{
+			name: "switches-early", fault: "a replay ends one event before the first live one",
+			file:     "rooms/join.go",
+			find:     "sp := &span{to: h.history.seq, ",
+			replace:  "sp := &span{to: h.history.seq - 1, ",
+			scenario: "clients-drop", as: "^lost:",
+		},
+		{
+			name: "switches-late", fault: "a replay's last event comes again, live",
+			file:     "rooms/join.go",
+			find:     "		s.enqueueAll(s.answer(nil, sp, missed))\n	default:\n		s.enqueueSpan(sp)\n",
+			replace:  "		s.enqueueAll(s.answer(nil, sp, missed))\n	default:\n		s.enqueueSpan(sp)\n		if n := len(h.history.entries); n > 0 && h.history.entries[n-1].Reason == \"\" {\n			if e := h.history.entries[n-1]; sp.next <= e.seq && s.topics[e.Topics[0]] != nil {\n				s.append(element{event: e})\n			}\n		}\n",
+			scenario: "clients-drop", as: "^doubled:",
+		},
+		{
+			name: "miscounts", fault: "$joined says one replayed event too many",
+			file:     "rooms/replay.go",
+			find:     "Replayed: r.sent,",
+			replace:  "Replayed: r.sent + 1,",
+			scenario: "clients-drop", as: "^replay:",
+		},
+		{
+			name: "overflow-forgets", fault: "the first event of an overflown queue is forgotten",
+			file:     "rooms/queue.go",
+			find:     "run = &span{next: e.event.seq}",
+			replace:  "run = &span{next: e.event.seq + 1}",
+			scenario: "clients-halt", as: "^lost:",
+		},
+		{
+			name: "passes-over", fault: "who fell behind further than the history is told nothing",
+			file:     "rooms/replay.go",
+			find:     "	return s.appendResync(buf, topics, SlowConsumer, cursor)\n",
+			replace:  "	_ = cursor\n	return buf\n",
+			scenario: "clients-slow", as: "^lost:",
+		},
+		{
+			name: "early-cursor", fault: "each event of a reading has the cursor of the last one",
+			file:     "pglisten/reading.go",
+			find:     "	c.Resume = b.cursor\n",
+			replace:  "	c.Resume = b.head.snapshot\n",
+			scenario: "term-busy", as: "^lost:",
+		},
+		{
+			name: "shared-bytes", fault: "events are written over one another",
+			file:     "bridge/translate.go",
+			find:     "Data: bytes.Clone(t.frame), ",
+			replace:  "Data: t.frame, ",
+			scenario: "calm", as: "^(altered|doubled|lost|invented|leaked|end): ",
+		},
+		{
+			name: "mute", fault: "TRUNCATE is told to nobody",
+			file:     "bridge/translate.go",
+			find:     "		return append(items, t.resyncChange(c, rooms.Truncated, p.patterns))\n",
+			replace:  "		return items\n",
+			scenario: "announced", as: "^lost: .*truncate",
+		},
+		{
+			name: "stays", fault: "a row that moved is not told to have gone",
+			file:     "bridge/translate_change.go",
+			find:     "	if p.rerouted(t.changes) {\n",
+			replace:  "	if false {\n",
+			scenario: "calm", as: "^lost: .*_deleted",
+		},
+		{
+			name: "keeps-epoch", fault: "a new epoch is told to nobody",
+			file:     "rooms/hub.go",
+			find:     "	h.deliver(e)\n	for _, s := range h.subscribers {\n		s.judgeAnew()",
+			replace:  "	for _, s := range h.subscribers {\n		s.judgeAnew()",
+			scenario: "pg-kill", as: "^lost:",
+		},
+		{
+			name: "trusts-the-dead", fault: "another instance's promise is taken to be kept",
+			file:     "pglisten/bell.go",
+			find:     "	case b.followed && b.until.IsZero():\n",
+			replace:  "	case false:\n",
+			scenario: "dead-promise", as: "nobody has looked",
+		},
+	}
+}
+
+// overlay writes what lays the fault over the source: a file for go build -overlay.
+func (b broken) overlay(dir string) (path string, err error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	original := filepath.Join(root, b.file)
+	source, err := os.ReadFile(original)
+	if err != nil {
+		return "", err
+	}
+	if n := strings.Count(string(source), b.find); n != 1 {
+		return "", fmt.Errorf("%s: %s has %d times, not once: %q", b.name, b.file, n, b.find)
+	}
+	replaced := filepath.Join(dir, b.name+".go")
+	if err := os.WriteFile(replaced, []byte(strings.Replace(string(source), b.find, b.replace, 1)), 0o600); err != nil {
+		return "", err
+	}
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {original: replaced}})
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, b.name+".json")
+	return path, os.WriteFile(path, list, 0o600)
+}
+
+// caught is whether a run found the fault, and not something else.
+func (b broken) caught(r result) (as string, ok bool) {
+	expected := regexp.MustCompile(b.as)
+	for _, v := range r.violations {
+		if text := v.Rule + ": " + v.Text; expected.MatchString(text) {
+			return text, true
+		}
+	}
+	if r.err != nil && expected.MatchString(r.err.Error()) {
+		return r.err.Error(), true
+	}
+	return "", false
+}
+
+// prove plays each broken build's scenario until it is caught. The error says
+// that one was not, with any of the seeds.
+func prove(ctx context.Context, o options, out io.Writer) (err error) {
+	list := slices.DeleteFunc(brokenBuilds(), func(b broken) bool {
+		return o.broken != "all" && o.broken != b.name || o.short && !b.short
+	})
+	if len(list) == 0 {
+		return fmt.Errorf("no broken build is called %q", o.broken)
+	}
+	dir, err := os.MkdirTemp("", "rowcast-broken-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	sound, err := build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	r := newRunner(sound, dir, o.parallel) // its clusters are made by a sound one
+	defer func() { err = errors.Join(err, r.close()) }()
+	fmt.Fprintf(out, "%d broken builds, seeds %d to %d each until one catches it\n\n", len(list), o.seed, o.seed+uint64(o.seeds)-1)
+	missed := 0
+	for _, b := range list {
+		began := time.Now()
+		tried, as, err := r.prove(ctx, b, filepath.Join(dir, b.name), o.numbers())
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+		verdict := fmt.Sprintf("caught by %s with seed %d, after %v: %.100s", b.scenario, tried, time.Since(began).Round(time.Second), as)
+		if as == "" {
+			missed++
+			verdict = fmt.Sprintf("NOT CAUGHT by %s with %d seeds", b.scenario, tried)
+		}
+		fmt.Fprintf(out, "%-16s %s\n%-16s %s\n", b.name, b.fault, "", verdict)
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d of %d broken builds were not caught", missed, len(list))
+	}
+	return nil
+}
+
+// prove says how many seeds it took, and as what the build was caught.
+func (r *runner) prove(ctx context.Context, b broken, dir string, seeds []uint64) (tried int, as string, err error) {
+	list := slices.DeleteFunc(scenarios(), func(sc scenario) bool { return sc.name != b.scenario })
+	if len(list) != 1 {
+		return 0, "", fmt.Errorf("%d scenarios are called %s", len(list), b.scenario)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return 0, "", err
+	}
+	overlay, err := b.overlay(dir)
+	if err != nil {
+		return 0, "", err
+	}
+	if r.bin, err = build(ctx, dir, "-overlay", overlay); err != nil {
+		return 0, "", err
+	}
+	for _, seed := range seeds {
+		var res result
+		r.all(ctx, list, []uint64{seed}, func(results []result) { res = results[0] })
+		if ctx.Err() != nil {
+			return tried, "", ctx.Err()
+		}
+		tried++
+		if as, ok := b.caught(res); ok {
+			return tried, as, nil
+		}
+		if res.err != nil {
+			return tried, "", fmt.Errorf("with seed %d: %w", seed, res.err)
+		}
+	}
+	return tried, "", nil
+}
