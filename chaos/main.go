@@ -44,6 +44,9 @@ func main() {
 }
 
 func execute(ctx context.Context, args []string, out, errs io.Writer) int {
+	if len(args) > 0 && args[0] == "soak" {
+		return runSoak(ctx, args[1:], out, errs)
+	}
 	o, err := parse(args, errs)
 	if errors.Is(err, flag.ErrHelp) {
 		return exitDone

@@ -182,6 +182,12 @@ func (w *world) play(ctx context.Context) (figure string, stuck []oracle.Violati
 	if err := allAtOnce(w.instances, func(i *instance) error { return i.start(ctx) }); err != nil {
 		return "", nil, err
 	}
+	return w.round(ctx)
+}
+
+// round is the life of new clients, to the moment when they have got the last
+// event of the load.
+func (w *world) round(ctx context.Context) (figure string, stuck []oracle.Violation, err error) {
 	w.newClients()
 	clients, disconnect := context.WithCancel(ctx)
 	var wait sync.WaitGroup
