@@ -231,12 +231,16 @@ type ports struct{ last atomic.Int32 }
 const (
 	firstPort = 10000
 	lastPort  = 14999
+
+	// portsOfRun lie between the first of this suite and that of another one beside
+	// it: a port is free while its instance is down.
+	portsOfRun = 199
 )
 
 // take returns an address that is free.
 func (p *ports) take(ctx context.Context) (string, error) {
 	for range lastPort - firstPort {
-		port := firstPort + int(p.last.Add(1))%(lastPort-firstPort+1)
+		port := firstPort + (os.Getpid()*portsOfRun+int(p.last.Add(1)))%(lastPort-firstPort+1)
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		if l, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", addr); err == nil {
 			return addr, l.Close()
