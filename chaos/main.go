@@ -54,7 +54,11 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err != nil {
 		return exitUsage
 	}
-	err = suite(ctx, o, out)
+	play := suite
+	if o.broken != "" {
+		play = prove
+	}
+	err = play(ctx, o, out)
 	if ctx.Err() != nil {
 		err = errors.New("interrupted; all is taken down")
 	}
@@ -76,7 +80,7 @@ func parse(args []string, errs io.Writer) (o options, err error) {
 	f.IntVar(&o.parallel, "parallel", 2, "runs side by side")
 	f.StringVar(&o.bin, "bin", "", "the binary to break; default: built from ./cmd/rowcast")
 	f.BoolVar(&o.race, "race", false, "build it with the race detector")
-	f.StringVar(&o.broken, "broken", "", "prove that a broken build is caught: its name, or all")
+	f.StringVar(&o.broken, "broken", "", "prove that broken builds are caught: those whose name matches, or all")
 	f.BoolVar(&o.verbose, "v", false, "a line for each run")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -88,7 +92,7 @@ func parse(args []string, errs io.Writer) (o options, err error) {
 	if o.seed == 0 {
 		o.seed = 1 + rand.Uint64N(1_000_000)
 	}
-	if o.short {
+	if o.short && o.broken == "" {
 		o.seeds = 1
 	}
 	return o, nil
