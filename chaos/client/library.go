@@ -112,7 +112,7 @@ func (l *library) take(ctx context.Context, message []byte) error {
 	case "$resync":
 		return l.resync(ctx, c)
 	case "$bye":
-		l.stay = time.Duration(c.RetryAfterMS) * time.Millisecond
+		l.bye, l.stay = true, time.Duration(c.RetryAfterMS)*time.Millisecond
 	case "$error":
 		return denied(c.Code)
 	}

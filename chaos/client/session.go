@@ -63,6 +63,7 @@ type session struct {
 	pings  bool          // the WebSocket's own count as a sign of life
 	cause  error         // why the session ended itself
 	stay   time.Duration // how long the daemon wants it to stay away
+	bye    bool          // the daemon said so before the end
 
 	heard   time.Time     // something came
 	silence time.Duration // after so long without a sign the connection is dead
@@ -233,7 +234,11 @@ func (s *session) how(err error) string {
 		err = s.cause
 	}
 	if code := websocket.CloseStatus(err); code != -1 {
-		return strconv.Itoa(int(code))
+		text := strconv.Itoa(int(code))
+		if code == websocket.StatusServiceRestart && s.o.Kind == oracle.Library && !s.bye {
+			text += " without $bye"
+		}
+		return text
 	}
 	for _, own := range []error{errDropped, errEnded, errSilent, errEOF} {
 		if errors.Is(err, own) {
