@@ -108,11 +108,14 @@ func TestClient_gets_all_though_it_does_not_read_for_a_while(t *testing.T) {
 		w.write(large)
 	}
 	w.judge(nil)
+	if w.overflows() == 0 {
+		t.Error("no queue was full: they do read all the time")
+	}
 }
 
 // slow is a daemon that soon gives up on those who do not read. It gives them
 // time to pong: what is before a ping in the socket's buffers takes seconds.
-var slow = []string{"--limits.queue_bytes=600kB", "--limits.write_timeout=1s", "--heartbeat.interval=5s"}
+var slow = []string{"--limits.event_bytes=40kB", "--limits.queue_bytes=80kB", "--limits.write_timeout=1s", "--heartbeat.interval=5s"}
 
 func TestClient_is_cut_off_when_it_is_deaf(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,7 +62,8 @@ type world struct {
 	t        *testing.T
 	url      string
 	addr     atomic.Pointer[string] // of the daemon
-	stop     func()                 // the daemon
+	admin    string
+	stop     func() // the daemon
 	settings []string
 	load     *pgx.Conn
 	truth    oracle.Truth
@@ -85,7 +87,7 @@ func setup(t *testing.T, settings ...string) *world {
 func (w *world) start() {
 	w.t.Helper()
 	d := exec.Command(binary, append([]string{
-		"serve", "--http.addr=127.0.0.1:0", "--admin.addr=", "--log.format=json", "--heartbeat.interval=1s", "--shutdown.spread=100ms",
+		"serve", "--http.addr=127.0.0.1:0", "--admin.addr=127.0.0.1:0", "--log.format=json", "--heartbeat.interval=1s", "--shutdown.spread=100ms",
 	}, w.settings...)...)
 	d.Env = []string{"DATABASE_URL=" + pgtest.Daemon(w.t, w.url)}
 	log, err := d.StderrPipe()
@@ -102,7 +104,7 @@ func (w *world) start() {
 			w.t.Errorf("the daemon ended with %v", err)
 		}
 	})
-	var said struct{ Msg, HTTP string }
+	var said struct{ Msg, HTTP, Admin string }
 	for lines := bufio.NewScanner(log); said.Msg != "ready" && lines.Scan(); {
 		if err := json.Unmarshal(lines.Bytes(), &said); err != nil {
 			w.t.Errorf("the daemon says %q", lines.Text())
@@ -113,6 +115,25 @@ func (w *world) start() {
 		w.t.Fatal("the daemon does not start")
 	}
 	w.addr.Store(&said.HTTP)
+	w.admin = said.Admin
+}
+
+// overflows are how many queues of clients were full so far.
+func (w *world) overflows() (count int) {
+	w.t.Helper()
+	response, err := http.Get("http://" + w.admin + "/metrics")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // what was needed is read
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if _, err := fmt.Sscanf(lines.Text(), "rowcast_queue_overflows_total %d", &count); err == nil {
+			http.DefaultClient.CloseIdleConnections()
+			return count
+		}
+	}
+	w.t.Fatal("no overflows are counted")
+	return 0
 }
 
 // client runs a client until the test ends.
