@@ -51,7 +51,7 @@ const (
 // soakScenario is what the rounds are made of.
 func (s *soak) soakScenario() scenario {
 	return scenario{
-		name: "soak", instances: 2, clients: 12,
+		name: "soak", instances: 2, clients: 12, heartbeat: 5 * time.Second, ends: told,
 		habits: func(rng *rand.Rand, _ int) client.Habits {
 			return client.Habits{Drop: time.Duration(1+rng.IntN(5)) * time.Second, Churn: 2 * time.Second, Halt: 10 * time.Second, HaltFor: 500 * time.Millisecond}
 		},
