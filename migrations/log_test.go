@@ -165,7 +165,7 @@ func TestGrants(t *testing.T) {
 			t.Errorf("grant_revoke: %s", got)
 		}
 		d.admin.exec("SELECT rowcast.grant_daemon('daemon')")
-		want := "execute current_identity, execute log_bytes, execute new_epoch, execute retention_ms, execute rotate, execute state_of, execute turn, " +
+		want := "execute current_identity, execute log_bytes, execute new_epoch, execute retention_ms, execute rotate, execute sing, execute state_of, execute turn, " +
 			"select doorbell, select epoch, select log, select log_0, select log_1, select log_2, select log_3, select log_4, select log_5, select log_6, select log_7, select log_id_seq, select mark, select schema_version, select watch, select watches, update doorbell, usage rowcast"
 		if got := granted("daemon"); got != want {
 			t.Errorf("grant_daemon: %s", got)
