@@ -14,7 +14,7 @@ export ROWCAST_TEST_SEED := $(ROWCAST_TEST_SEED)
 # npm writes it last: what the lockfile says is installed.
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: help demo test test-go test-ts test-page test-browser test-chaos lint fuzz chaos bench build
+.PHONY: help demo test test-go test-ts test-page test-browser test-chaos lint fuzz chaos soak bench build
 .NOTPARALLEL: # what is timed is timed on a machine that does nothing else
 
 help:
@@ -42,9 +42,10 @@ test-browser: examples/chat/browser/$(INSTALLED) ## the demo's page in Chromium,
 	@npm --prefix examples/chat/browser run --silent test
 	@npm --prefix examples/chat/browser run --silent check # of the client that the tests have installed
 
-test-chaos: ## what make chaos does, in minutes
+test-chaos: ## what make chaos does, in minutes; and that it catches a daemon that loses, leaks or doubles
 	@scripts/install-missing postgres
 	@go run ./chaos -short
+	@go run ./chaos -short -broken all
 
 lint: $(LINT) ## read the code for faults, for imports against the map, and for calls into known vulnerabilities
 	$(LINT) run
@@ -64,6 +65,12 @@ SEEDS ?= 3
 chaos: ## break everything, SEEDS times (3) in each way, and prove that nothing was lost in silence
 	@scripts/install-missing postgres
 	@go run ./chaos -seeds $(SEEDS)
+
+FOR ?= 1h
+
+soak: ## the same application for hours (FOR=1h): memory, goroutines, descriptors and log stay flat, or it fails
+	@scripts/install-missing postgres
+	@go run ./chaos soak -for $(FOR)
 
 bench: ## measure this machine: latency, and what a write costs
 	@scripts/install-missing postgres

@@ -60,7 +60,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	err = play(ctx, o, out)
 	if ctx.Err() != nil {
-		err = errors.New("interrupted; all is taken down")
+		err = errors.New("interrupted: all is taken down")
 	}
 	if err != nil {
 		fmt.Fprintf(errs, "chaos: %v\n", err)
@@ -143,9 +143,7 @@ func suite(ctx context.Context, o options, out io.Writer) (err error) {
 		len(list), o.seed, o.seed+uint64(o.seeds)-1, o.parallel, filepath.Clean(dir))
 	p := newReport(out, list)
 	p.header()
-	if o.verbose {
-		r.each = p.run
-	}
+	p.verbose, r.audience = o.verbose, p
 	r.all(ctx, list, o.numbers(), p.scenario)
 	if ctx.Err() != nil {
 		return ctx.Err()

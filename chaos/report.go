@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -12,12 +13,16 @@ import (
 	"rowcast/chaos/oracle"
 )
 
-// report prints a line for each scenario as it ends, and what was wrong.
+// report prints a line for each scenario as it ends, and what was wrong; on a
+// terminal also what is being played.
 type report struct {
-	out    io.Writer
-	names  int // widths
-	faults int
-	total  struct{ runs, failed, owed, delivered, resyncs int }
+	out     io.Writer
+	names   int // widths
+	faults  int
+	verbose bool // a line for each run, too
+	live    bool // out is a terminal
+	playing []string
+	total   struct{ runs, failed, owed, delivered, resyncs int }
 }
 
 // mostViolations is how many of a run are printed.
@@ -28,19 +33,53 @@ func newReport(out io.Writer, list []scenario) *report {
 	for _, sc := range list {
 		p.names, p.faults = max(p.names, len(sc.name)), max(p.faults, len(sc.fault))
 	}
+	if file, ok := out.(*os.File); ok {
+		info, err := file.Stat()
+		p.live = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
 	return p
+}
+
+// begun takes note of a run, ended of its end.
+func (p *report) begun(sc scenario, seed uint64) {
+	p.playing = append(p.playing, fmt.Sprintf("%s %d", sc.name, seed))
+	p.show()
+}
+
+func (p *report) ended(r result) {
+	name := fmt.Sprintf("%s %d", r.scenario.name, r.seed)
+	p.playing = slices.DeleteFunc(p.playing, func(s string) bool { return s == name })
+	if p.verbose {
+		p.clear()
+		p.run(r)
+	}
+	p.show()
+}
+
+// show writes what is being played in the last line of a terminal, which clear
+// empties again.
+func (p *report) show() {
+	if p.live && len(p.playing) > 0 {
+		fmt.Fprintf(p.out, "\r\x1b[K… %s", strings.Join(p.playing, ", "))
+	}
+}
+
+func (p *report) clear() {
+	if p.live {
+		fmt.Fprint(p.out, "\r\x1b[K")
+	}
 }
 
 func (p *report) row(name, fault string, cells ...any) {
 	fmt.Fprintf(p.out, "%-*s  %-*s  ", p.names, name, p.faults, fault)
-	fmt.Fprintf(p.out, "%4v  %7v  %7v  %9v  %10v  %-14v  %15v  %-9v  %v\n", cells...)
+	fmt.Fprintf(p.out, "%4v  %7v  %8v  %9v  %10v  %16v  %-9v  %-24v  %v\n", cells...)
 }
 
 func (p *report) header() {
-	p.row("scenario", "fault", "runs", "commits", "owed", "delivered", "reconnects", "resync/allowed", "p50/p99 ms", "verdict", "figure")
+	p.row("scenario", "fault", "runs", "commits", "owed", "delivered", "reconnects", "p50 / p99 ms", "verdict", "$resync / allowed", "figure")
 }
 
-// run prints a line for a run as it ends.
+// run prints a line for a run.
 func (p *report) run(r result) {
 	verdict := "ok"
 	if r.failed() {
@@ -77,9 +116,11 @@ func (p *report) scenario(results []result) {
 		verdict = fmt.Sprintf("FAILED %d", failed)
 	}
 	slices.Sort(latencies)
+	p.clear()
+	defer p.show()
 	sc := results[0].scenario
-	p.row(sc.name, sc.fault, len(results), commits, owed, delivered, reconnects, resyncsOf(most, sc.budget),
-		milliseconds(quantile(latencies, 0.5))+" / "+milliseconds(quantile(latencies, 0.99)), verdict, figure)
+	p.row(sc.name, sc.fault, len(results), commits, owed, delivered, reconnects,
+		milliseconds(quantile(latencies, 0.5))+" / "+milliseconds(quantile(latencies, 0.99)), verdict, resyncsOf(most, sc.budget), figure)
 	for _, r := range results {
 		p.failure(r)
 	}
@@ -120,7 +161,7 @@ func (p *report) end(took time.Duration) {
 }
 
 // resyncsOf is the most that one client got, and what it may get: "slow_consumer
-// 1/2", "0/0". Those that the truth owes have no limit here.
+// 1 / 2", "0 / 0". Those that the truth owes have no limit here.
 func resyncsOf(most map[string]int, budget oracle.Budget) string {
 	reasons := map[string]bool{}
 	for reason := range most {
@@ -135,10 +176,10 @@ func resyncsOf(most map[string]int, budget oracle.Budget) string {
 		if reason == "bulk" || reason == "truncate" {
 			allowed = "owed"
 		}
-		cells = append(cells, fmt.Sprintf("%s %d/%s", reason, most[reason], allowed))
+		cells = append(cells, fmt.Sprintf("%s %d / %s", reason, most[reason], allowed))
 	}
 	if cells == nil {
-		return "0/0"
+		return "0 / 0"
 	}
 	return strings.Join(cells, ", ")
 }

@@ -27,8 +27,14 @@ type runner struct {
 	keep     string // folder for the logs of failed runs
 	ports    ports
 	servers  servers
-	each     func(result) // is told of each run as it ends; may be nil
-	telling  sync.Mutex   // over each, and what all reports to
+	telling  sync.Mutex // over the audience's methods, and what all reports to
+	audience audience   // may be nil
+}
+
+// audience is told of each run.
+type audience interface {
+	begun(sc scenario, seed uint64)
+	ended(result)
 }
 
 // result is how one scenario went with one seed.
@@ -76,8 +82,9 @@ func (r *runner) all(ctx context.Context, list []scenario, seeds []uint64, repor
 				break
 			}
 			runs.Go(func() {
+				r.tell(func(a audience) { a.begun(sc, seed) })
 				results[n] = r.one(ctx, sc, seed)
-				r.tell(results[n])
+				r.tell(func(a audience) { a.ended(results[n]) })
 				for range places {
 					<-free
 				}
@@ -103,11 +110,11 @@ func (r *runner) all(ctx context.Context, list []scenario, seeds []uint64, repor
 	wait.Wait()
 }
 
-func (r *runner) tell(res result) {
-	if r.each != nil {
+func (r *runner) tell(what func(audience)) {
+	if r.audience != nil {
 		r.telling.Lock()
 		defer r.telling.Unlock()
-		r.each(res)
+		what(r.audience)
 	}
 }
 
