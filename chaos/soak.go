@@ -33,8 +33,8 @@ type soak struct {
 	runner  *runner
 	rng     *rand.Rand
 	began   time.Time
-	series  map[string][]point // by the bound's name
-	grown   []string           // the names of those that did
+	series  map[string][]point // by the bound's title
+	grown   []string           // the titles of those that did
 	owed    int                // events, over all rounds
 	rounds  int
 	faults  []oracle.Violation
@@ -258,12 +258,12 @@ func (s *soak) judge(ctx context.Context) error {
 	fmt.Fprintf(s.out, "\n%-12s  %6s  %10s  %10s  %10s  %10s  %s\n", "figure", "points", "before", "after", "growth", "allowed", "verdict")
 	told := 0
 	for _, g := range gauges {
-		t := trendOf(g.bound, s.series[g.name])
+		t := trendOf(g.bound, s.series[g.title()])
 		fmt.Fprintf(s.out, "%-12s  %6d  %10s  %10s  %10s  %10s  %s\n", t.title(), t.judged, amount(t.before), amount(t.after), amount(t.growth), amount(t.allowed), t.verdict())
 		if t.told() {
 			told++
 			if !t.flat() {
-				s.grown = append(s.grown, g.name)
+				s.grown = append(s.grown, g.title())
 			}
 		}
 	}
@@ -294,7 +294,7 @@ func (s *soak) line(commits int, v oracle.Verdict) {
 	}
 	fmt.Fprintf(s.out, "%8v  %7d  %7d", time.Since(s.began).Round(time.Second), commits, v.Owed)
 	for _, g := range gauges {
-		points := s.series[g.name]
+		points := s.series[g.title()]
 		fmt.Fprintf(s.out, "  %*s", len(g.title()), amount(points[len(points)-1].value))
 	}
 	if n := len(v.Violations); n > 0 {

@@ -16,7 +16,7 @@ func leaks() []broken {
 			file:     "rooms/history.go",
 			find:     "h.bytes <= h.limit && now-e.at <= h.age",
 			replace:  "h.bytes <= h.limit",
-			scenario: "soak", as: "history",
+			scenario: "soak", as: "history s",
 		},
 		{
 			name: "keeps-goroutines", fault: "each session leaves a goroutine behind",
@@ -30,7 +30,7 @@ func leaks() []broken {
 			file:     "rooms/ws/session.go",
 			find:     "func (s *session) run(ctx context.Context) error {\n",
 			replace:  "var leaked [][]byte\n\nfunc (s *session) run(ctx context.Context) error {\n	leaked = append(leaked, make([]byte, 16<<10))\n",
-			scenario: "soak", as: "heap",
+			scenario: "soak", as: "heap MB",
 		},
 	}
 }

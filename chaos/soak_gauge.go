@@ -18,23 +18,30 @@ const (
 type gauge struct {
 	bound
 	metric string  // of the instance; "": asked of Postgres
+	less   string  // another, to be taken from it
 	per    float64 // of the metric in the unit
 	sql    string
 }
 
-// gauges are all, in the order in which they are printed. At rest the live heap
-// is the history and little else, and the log is as large as its retention lets
-// it be: a sixth more than that, and a turn of its slots.
+// gauges are all, in the order in which they are printed. How much is written
+// depends on what else the machine does. So of what is kept for a time it is the
+// age that must not grow; the heap is that without the history; and of the log's
+// size only the coarsest is asked. The log keeps a sixth more than its retention,
+// and what is of the turn after.
 var gauges = []gauge{
 	{bound: bound{name: "resident", unit: "MB", slack: 16, share: 0.2, settles: 2 * soakHistory}, metric: "process_resident_memory_bytes", per: mega},
-	{bound: bound{name: "heap", unit: "MB", slack: 3, share: 0.3, settles: 2 * soakHistory}, metric: "go_memstats_heap_alloc_bytes", per: mega},
-	{bound: bound{name: "history", unit: "MB", slack: 1, share: 0.3, settles: 2 * soakHistory}, metric: "rowcast_history_bytes", per: mega},
+	{bound: bound{name: "heap", unit: "MB", slack: 2, share: 0.2, settles: 2 * soakHistory}, metric: "go_memstats_heap_alloc_bytes", less: "rowcast_history_bytes", per: mega},
+	{bound: bound{name: "history", unit: "s", slack: 30, settles: 2 * soakHistory}, metric: "rowcast_history_age_seconds", per: 1},
 	{bound: bound{name: "goroutines", slack: 4}, metric: "go_goroutines", per: 1},
 	{bound: bound{name: "files", slack: 4}, metric: "process_open_fds", per: 1},
 	{bound: bound{name: "sessions"}, metric: "rowcast_connections", per: 1},
 	{bound: bound{name: "members"}, metric: "rowcast_memberships", per: 1},
 	{
-		bound: bound{name: "log", unit: "MB", slack: 16, share: 0.3, settles: soakRetained * 8 / 6},
+		bound: bound{name: "log", unit: "s", slack: 180, settles: soakRetained * 8 / 6},
+		sql:   "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8 FROM rowcast.log",
+	},
+	{
+		bound: bound{name: "log", unit: "MB", slack: 32, share: 1, settles: soakRetained * 8 / 6},
 		sql:   "SELECT sum(pg_total_relation_size(relid)) / 1048576.0 FROM pg_partition_tree('rowcast.log')",
 	},
 	{
@@ -85,12 +92,21 @@ func (s *soak) measure(ctx context.Context) error {
 		if g.sql != "" {
 			err = conn.QueryRow(ctx, g.sql).Scan(&value)
 		} else if value, err = s.kept().metric(ctx, g.metric); err == nil {
-			value /= g.per
+			value, err = s.without(ctx, value, g)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
-		s.series[g.name] = append(s.series[g.name], point{at, value})
+		s.series[g.title()] = append(s.series[g.title()], point{at, value})
 	}
 	return nil
+}
+
+// without takes from a metric what is not meant, and makes it one of the unit.
+func (s *soak) without(ctx context.Context, value float64, g gauge) (float64, error) {
+	if g.less == "" {
+		return value / g.per, nil
+	}
+	less, err := s.kept().metric(ctx, g.less)
+	return (value - less) / g.per, err
 }
