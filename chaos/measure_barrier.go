@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,9 +11,6 @@ import (
 
 	"rowcast/chaos/load"
 )
-
-// late is how many transactions commit when the promise that they saw is over.
-const late = 5
 
 // commitLate writes an event while the reader promises to look, so that nobody
 // rings for it, and commits when the promise is over and nothing else happens. The
@@ -29,22 +26,8 @@ func commitLate(ctx context.Context, w *world) (figure string, err error) {
 		return "", err
 	}
 	defer conn.Close(ctx)
-	var longest time.Duration
-	commits := 0
-	for n := range attempts {
-		delay, err := p.outlast(ctx, conn, fmt.Sprintf("late.%d", n))
-		if errors.Is(err, errNoPromise) {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		longest = max(longest, delay)
-		if commits++; commits == late {
-			return fmt.Sprintf("all there %d ms after the commit at the latest, of %d", longest.Milliseconds(), late), nil
-		}
-	}
-	return "", fmt.Errorf("only %d transactions outlasted a promise in %d attempts: this proves nothing", commits, attempts)
+	longest, commits, err := proofs(func(n int) (time.Duration, error) { return p.outlast(ctx, conn, fmt.Sprintf("late.%d", n)) })
+	return fmt.Sprintf("all there %d ms after the commit at the latest, of %d", longest.Milliseconds(), commits), err
 }
 
 // outlast is one such transaction; delay is from its commit to the last client.
@@ -68,13 +51,13 @@ func (p *promiser) outlast(ctx context.Context, conn *pgx.Conn, mutation string)
 		return 0, err
 	}
 	if left, err := p.left(ctx); err != nil || left <= 0 {
-		return 0, errors.Join(errNoPromise, err) // it was over too soon
+		return 0, cmp.Or(err, errNoPromise) // it was over too soon
 	}
 	if err := p.pass(ctx, promise+p.soon()); err != nil {
 		return 0, err
 	}
 	if left, err := p.left(ctx); err != nil || left > 0 {
-		return 0, errors.Join(errNoPromise, err) // it was made again
+		return 0, cmp.Or(err, errNoPromise) // it was made again
 	}
 	began := time.Now()
 	if err := tx.Commit(ctx); err != nil {

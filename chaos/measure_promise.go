@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +24,11 @@ func measureScenarios() []scenario {
 			prepare: beginFollower, act: killPromiser,
 		},
 		{
+			name: "late-commit", fault: "transactions that saw the promise commit when it is over", alone: true,
+			load: load.Options{Writers: 1, Pause: time.Hour}, // who writes is the scenario
+			act:  commitLate,
+		},
+		{
 			name: "long-transaction", fault: "a transaction open throughout", alone: true,
 			act: compareOpen,
 		},
@@ -32,10 +39,11 @@ func measureScenarios() []scenario {
 // then the other instance has to look, by itself, when the promise is over.
 const (
 	promise = 500 * time.Millisecond // that of a daemon
-	tooLate = 2 * time.Second        // what else makes an instance look comes every 10 s
+	tooLate = promise + time.Second  // what else makes an instance look comes every 10 s
 
-	promised   = 5 // promises to be broken
-	attempts   = 25
+	enough = 5                // attempts that prove something
+	busy   = 40 * time.Second // after which one has to be enough
+
 	fastPace   = 3 * time.Millisecond  // four rings within 50 ms make an instance promise
 	steadyPace = 18 * time.Millisecond // and these do not; but one that has promised goes on
 )
@@ -59,22 +67,25 @@ func killPromiser(ctx context.Context, w *world) (figure string, err error) {
 		return "", err
 	}
 	defer p.conn.Close(ctx)
-	var longest time.Duration
-	broken := 0
-	for range attempts {
-		delay, err := p.breakOne(ctx)
+	longest, kills, err := proofs(func(int) (time.Duration, error) { return p.breakOne(ctx) })
+	return fmt.Sprintf("all there %d ms after the kill at the latest, of %d kills", longest.Milliseconds(), kills), err
+}
+
+// proofs tries until enough attempts have proved something, on a busy machine at
+// least one, and returns the longest delay.
+func proofs(try func(n int) (time.Duration, error)) (longest time.Duration, proved int, err error) {
+	began := time.Now()
+	for n := 0; proved < enough && (proved == 0 || time.Since(began) < busy); n++ {
+		delay, err := try(n)
 		if errors.Is(err, errNoPromise) {
 			continue
 		}
 		if err != nil {
-			return "", err
+			return 0, 0, err
 		}
-		longest = max(longest, delay)
-		if broken++; broken == promised {
-			return fmt.Sprintf("all there %d ms after the kill at the latest, of %d kills", longest.Milliseconds(), broken), nil
-		}
+		longest, proved = max(longest, delay), proved+1
 	}
-	return "", fmt.Errorf("only %d promises were broken in %d attempts: this proves nothing", broken, attempts)
+	return longest, proved, nil
 }
 
 // errNoPromise is an attempt that proves nothing: no promise was left by the
@@ -98,8 +109,8 @@ func (p *promiser) breakOne(ctx context.Context) (delay time.Duration, err error
 		return 0, err
 	}
 
-	// Both have promised now. On a new connection the second begins anew, and
-	// leaves it to the first.
+	// Both have promised now. On a new connection the second begins anew, sets the
+	// doorbell back and leaves it to the first, which promises again.
 	connects, err := second.metric(ctx, "rowcast_source_connects_total")
 	if err != nil {
 		return 0, err
@@ -114,32 +125,41 @@ func (p *promiser) breakOne(ctx context.Context) (delay time.Duration, err error
 	if err != nil {
 		return 0, err
 	}
-	before, err := second.metric(ctx, "rowcast_source_promises_total")
+	promises, err := second.metric(ctx, "rowcast_source_promises_total")
 	if err != nil {
 		return 0, err
 	}
-	if err := p.emitFor(ctx, promise, steadyPace, nil); err != nil {
-		return 0, err
-	}
-	after, err := second.metric(ctx, "rowcast_source_promises_total")
+	err = p.emitFor(ctx, 2*promise, steadyPace, func() (bool, error) {
+		page, err := second.ask(ctx, "/metrics")
+		if err != nil || !bytes.Contains(page, []byte("\nrowcast_source_state{state=\"asleep\"} 1\n")) {
+			return false, err
+		}
+		left, err := p.left(ctx)
+		return left > promise/2, err
+	})
 	if err != nil {
 		return 0, err
 	}
-	if left, err := p.left(ctx); err != nil || left < promise/5 || after != before {
-		return 0, errors.Join(errNoPromise, err)
+	if now, err := second.metric(ctx, "rowcast_source_promises_total"); err != nil || now != promises {
+		return 0, cmp.Or(err, errNoPromise)
 	}
 	return p.kill(ctx)
 }
 
 // kill kills the first instance and writes the event.
 func (p *promiser) kill(ctx context.Context) (delay time.Duration, err error) {
-	if err := p.instances[0].kill(); err != nil {
+	first, second := p.instances[0], p.instances[1]
+	rings, err := second.metric(ctx, "rowcast_source_wakeups_total")
+	if err != nil {
+		return 0, err
+	}
+	if err := first.kill(); err != nil {
 		return 0, err
 	}
 	began := time.Now()
 	left, err := p.left(ctx)
-	if err != nil || left < promise/10 {
-		return 0, errors.Join(errNoPromise, err)
+	if err != nil || left <= 0 {
+		return 0, cmp.Or(err, errNoPromise)
 	}
 	if err := p.pass(ctx, time.Duration(p.rng.Int64N(int64(left/2)))); err != nil {
 		return 0, err
@@ -148,9 +168,15 @@ func (p *promiser) kill(ctx context.Context) (delay time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if left, err := p.left(ctx); err != nil || left <= 0 {
+		return 0, cmp.Or(err, errNoPromise) // it was rung for
+	}
 	last, err := p.reached(ctx, key, tooLate)
 	if err != nil {
 		return 0, fmt.Errorf("nobody has looked after the kill: %w", err)
+	}
+	if now, err := second.metric(ctx, "rowcast_source_wakeups_total"); err != nil || now != rings {
+		return 0, cmp.Or(err, errNoPromise) // somebody else rang
 	}
 	return last.Sub(began), nil
 }
@@ -168,8 +194,8 @@ func (p *promiser) emit(ctx context.Context) (key string, err error) {
 	return emitToAll(ctx, p.conn, fmt.Sprintf("promise.%d", p.made))
 }
 
-// emitFor sends events at this pace, for so long, or until enough says so.
-func (p *promiser) emitFor(ctx context.Context, long, pace time.Duration, enough func() (bool, error)) error {
+// emitFor sends events at this pace, for so long, or until it says so.
+func (p *promiser) emitFor(ctx context.Context, long, pace time.Duration, until func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	tick := time.NewTicker(pace)
@@ -183,14 +209,14 @@ func (p *promiser) emitFor(ctx context.Context, long, pace time.Duration, enough
 		if _, err := p.emit(ctx); err != nil {
 			return err
 		}
-		if enough == nil {
+		if until == nil {
 			continue
 		}
-		if done, err := enough(); done || err != nil {
+		if done, err := until(); done || err != nil {
 			return err
 		}
 	}
-	if enough != nil {
+	if until != nil {
 		return errNoPromise
 	}
 	return nil
