@@ -99,13 +99,22 @@ func NewFunctions(o FunctionsOptions) (*Functions, error) {
 }
 
 // Run checks that the functions are there and may be called, lets calls through
-// until ctx ends, and waits for those that are under way.
+// until ctx ends, and waits for those that are under way, but not for long when the
+// server does not answer.
 func (f *Functions) Run(ctx context.Context) error {
-	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), f.config)
+	lasting, sever := context.WithCancel(context.WithoutCancel(ctx))
+	defer sever()
+	config := f.config.Copy()
+	severable(lasting, &config.ConnConfig.Config)
+	pool, err := pgxpool.NewWithConfig(lasting, config)
 	if err != nil {
 		return connectError(err)
 	}
-	defer pool.Close()
+	defer func() {
+		late := time.AfterFunc(grace, sever)
+		defer late.Stop()
+		pool.Close()
+	}()
 	if err := f.check(ctx, pool); err != nil {
 		return err
 	}

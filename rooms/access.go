@@ -118,13 +118,7 @@ func (s *Subscriber) evict(topics []string) {
 	slices.Sort(left)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var ended []*membership
-	for _, t := range left {
-		m := s.topics[t]
-		s.hub.exit(m)
-		delete(s.topics, t)
-		ended = append(ended, m)
-	}
+	_, ended := s.part(left)
 	s.enqueue(Frame{Kind: Notice, Data: RevokedFrame(left)}, ended...)
 }
 

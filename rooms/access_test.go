@@ -309,8 +309,8 @@ func TestAccessBehind(t *testing.T) {
 			f.access(Revoked, "ann", "a")
 			f.publish(3, "a")
 			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0)), Mark: f.hub.Mark()})
-			s.Leave([]string{"a"})
-			f.want(s, "joined(a) left(a revoked) joined(a replayed=0 recovered=true)")
+			s.Leave(nil, []string{"a"})
+			f.want(s, "joined(a) left(a revoked) 1 2 3 joined(a replayed=3 recovered=true) left(a)")
 		},
 		"a_resync_before_it_is_heard": func(_ *testing.T, f *fixture) {
 			s := f.guest(Library, "ann", "a", "b")

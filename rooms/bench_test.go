@@ -61,7 +61,7 @@ func BenchmarkJoinLeave(b *testing.B) {
 		if err := s.Join(b.Context(), r); err != nil {
 			b.Fatal(err)
 		}
-		s.Leave(r.Topics)
+		s.Leave(nil, r.Topics)
 	}
 }
 

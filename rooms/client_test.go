@@ -180,7 +180,7 @@ func (c *client) leave(topic string) {
 	delete(c.conn.since, topic)
 	c.conn.left[topic] = true
 	c.conn.tenure.leave(topic)
-	c.conn.sub.Leave([]string{topic})
+	c.conn.sub.Leave(nil, []string{topic})
 	for _, a := range c.conn.asked {
 		a.tainted = a.tainted || slices.Contains(a.topics, topic)
 	}
@@ -224,6 +224,7 @@ func (c *client) handle(t *rapid.T, f Frame) {
 			Topics    []string
 			Denied    map[string]Denial
 			Replayed  int
+			Code      any
 			Recovered *bool
 			Cursor    string
 		}
@@ -245,7 +246,9 @@ func (c *client) handle(t *rapid.T, f Frame) {
 		c.keep(p.Cursor)
 	case "$left":
 		for _, topic := range p.Topics {
-			c.evicted(t, topic)
+			if p.Code == "revoked" { // or it left by itself
+				c.evicted(t, topic)
+			}
 		}
 	case "$ping":
 		c.keep(p.Cursor)

@@ -34,7 +34,7 @@ func TestHub(t *testing.T) {
 		},
 		"who_leaves_hears_no_more": func(t *testing.T, f *fixture) {
 			s, other := f.member("a", "b"), f.member("a")
-			if left := s.Leave([]string{"a", "x"}); len(left) != 1 || left[0] != "a" {
+			if left := s.Leave(nil, []string{"a", "x"}); len(left) != 1 || left[0] != "a" {
 				t.Errorf("left %v", left)
 			}
 			f.publish(1, "a")

@@ -157,6 +157,9 @@ func word(t testing.TB, f Frame) string {
 		}
 		return w + ")"
 	case "$left":
+		if p.Code == nil {
+			return fmt.Sprintf("left(%s)", strings.Join(p.Topics, ","))
+		}
 		return fmt.Sprintf("left(%s %v)", strings.Join(p.Topics, ","), p.Code)
 	case "$error":
 		return fmt.Sprintf("error(%v)", p.Code)

@@ -145,7 +145,7 @@ func (s *Subscriber) enqueue(f Frame, ended ...*membership) {
 }
 
 // memberships are those that what is sent next may be for: the present ones, and
-// the evicted ones, whose $left is still behind it. Both locks are held.
+// those that ended, whose $left is still behind it. Both locks are held.
 func (s *Subscriber) memberships(yield func(*membership) bool) {
 	for _, m := range s.topics {
 		if !yield(m) {

@@ -104,7 +104,7 @@ func (f *fixture) visit(ctx context.Context, n int, over error) {
 		mine.Go(func() { _ = s.Join(ctx, r) })
 		mine.Go(func() { _ = s.Control([]byte(`{}`)) })
 		mine.Go(func() {
-			s.Leave(topics[:1])
+			s.Leave(nil, topics[:1])
 			s.Topics()
 			if i%3 == 0 {
 				s.Finish([]byte(`{}`), over)

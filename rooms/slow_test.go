@@ -87,6 +87,35 @@ func TestSlowSubscriber(t *testing.T) {
 			f.publish(1, "a", "b")
 			f.want(s, "joined(a) 1 2 3 4 joined(b) 6 7")
 		},
+		"skips_nothing_of_a_topic_that_it_leaves": func(_ *testing.T, f *fixture) {
+			s := f.subscribe(Library)
+			f.join(s, JoinRequest{Topics: []string{"a", "b"}})
+			f.publish(4, "a")
+			f.publish(1, "b")
+			s.Leave(nil, []string{"a"})
+			f.publish(1, "a")
+			f.publish(1, "b")
+			f.want(s, "joined(a,b) 1 2 3 4 5 left(a) 7")
+		},
+		"leaves_and_joins_again_while_it_is_behind": func(_ *testing.T, f *fixture) {
+			s := f.subscribe(Library)
+			f.join(s, JoinRequest{Topics: []string{"a"}})
+			f.publish(4, "a")
+			s.Leave(nil, []string{"a"})
+			f.publish(1, "a")
+			f.join(s, JoinRequest{Topics: []string{"a"}})
+			f.publish(4, "a")
+			f.want(s, "joined(a) 1 2 3 4 left(a) joined(a) 6 7 8 9")
+		},
+		"overflows_behind_a_replay": func(_ *testing.T, f *fixture) {
+			f.publish(3, "a")
+			s := f.subscribe(Library)
+			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(1))})
+			f.publish(5, "a")
+			s.Leave(nil, []string{"a"})
+			f.publish(1, "a")
+			f.want(s, "2 3 joined(a replayed=2 recovered=true) 4 5 6 7 8 left(a)")
+		},
 		"keeps_the_order_of_replay_and_live": func(_ *testing.T, f *fixture) {
 			s := f.subscribe(Library)
 			f.join(s, JoinRequest{Topics: []string{"a"}})

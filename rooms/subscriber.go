@@ -2,6 +2,7 @@ package rooms
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"sync"
@@ -68,7 +69,7 @@ type Subscriber struct {
 	mu    sync.Mutex // taken after the hub's lock, never before it
 	queue []element
 	bytes int64         // of the events and control frames in the queue
-	past  []*membership // evicted: what waits before their $left is still theirs
+	past  []*membership // left, or evicted: what waits before their $left is still theirs
 	last  uint64        // the newest item offered: one in several rooms comes once
 	given time.Duration // when it was last given a cursor
 	err   error         // set: nothing is queued any more
@@ -110,22 +111,35 @@ func (s *Subscriber) whisper(item Item) {
 	}
 }
 
-// Leave ends memberships and returns the topics that were left. No event of
-// theirs is queued any more: a $left given to Control next comes after the last.
-func (s *Subscriber) Leave(topics []string) (left []string) {
+// Leave ends memberships and returns the topics that were left. A $left that answers
+// ref (Library only) stands behind what was published for them before, be it in the
+// queue or in the history: the cursor that the client has by then has skipped nothing.
+func (s *Subscriber) Leave(ref json.RawMessage, topics []string) (left []string) {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	if s.detached {
 		return nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left, ended := s.part(topics)
+	if s.level == Library && s.err == nil {
+		s.enqueue(Frame{Kind: Control, Data: LeftFrame(ref, left)}, ended...)
+	}
+	return left
+}
+
+// part takes the subscriber out of those of the topics that it is in. Both locks are
+// held.
+func (s *Subscriber) part(topics []string) (left []string, ended []*membership) {
 	for _, t := range topics {
 		if m := s.topics[t]; m != nil {
 			s.hub.exit(m)
 			delete(s.topics, t)
-			left = append(left, t)
+			left, ended = append(left, t), append(ended, m)
 		}
 	}
-	return left
+	return left, ended
 }
 
 // Topics returns the topics of the subscriber, sorted.

@@ -57,7 +57,7 @@ func (s *session) serve(ctx context.Context, r request) {
 	case s.identity == nil:
 		s.end(refusal(r.Ref, *s.h.gate.Unidentified("auth.mode")))
 	case r.Type == "leave":
-		_ = s.sub.Control(rooms.LeftFrame(r.Ref, s.sub.Leave(r.Topics)))
+		s.sub.Leave(r.Ref, r.Topics)
 	default:
 		s.join(ctx, r)
 	}
