@@ -51,7 +51,8 @@ lint: $(LINT) ## read the code for faults, for imports against the map, and for 
 	$(LINT) run
 	@scripts/vulncheck
 
-# What it finds is a file in testdata/fuzz, which the tests try from then on.
+# What it finds is a file in testdata/fuzz, which the tests try from then on, and
+# so are inputs that reach code which none before them did.
 FUZZTIME ?= 30s
 
 fuzz: ## look for what nobody thought of: each fuzz target for FUZZTIME (30s, or 100000x)
@@ -59,6 +60,7 @@ fuzz: ## look for what nobody thought of: each fuzz target for FUZZTIME (30s, or
 		echo "$${target#func } in $$(dirname "$$file")" && \
 		go test -run '^$$' -fuzz "^$${target#func }$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$(dirname "$$file")" || exit; \
 	done
+	@scripts/fuzz-corpus.mjs
 
 SEEDS ?= 3
 
