@@ -23,12 +23,18 @@ var (
 func daemonScenarios() []scenario {
 	return []scenario{
 		{name: "kill", fault: "kill -9 and restart, twice", short: true, ends: killed, act: killAndStart},
+		{name: "kill-two", fault: "kill -9 of two instances in turn, twice; the other takes over", instances: 2, clients: 9, ends: killed, act: killAndStart},
 		{name: "term", fault: "SIGTERM and restart, twice", short: true, ends: told, act: termAndStart},
 		{name: "rolling", fault: "three instances restarted in turn", short: true, instances: 3, clients: 12, ends: told, act: rolling},
 		{name: "halt", fault: "SIGSTOP of one of two instances, 1 to 2 s", instances: 2, act: haltAndResume},
 		{
 			name: "term-busy", fault: "SIGTERM with a transaction of 5,000 rows in hand", largest: 100_000,
 			heartbeat: 5 * time.Second, ends: told, act: termBusy,
+		},
+		{
+			name: "term-slow", fault: "SIGTERM and restart, while clients do not read", heartbeat: 5 * time.Second,
+			settings: append([]string{"--limits.replay_bytes=64MB"}, tight...), // the daemon waits for them, and much is written meanwhile
+			load:     load.Options{Padding: 12 << 10}, habits: halting, ends: append([]string{client.Cut}, told...), act: termAndStart,
 		},
 		{
 			name: "term-twice", fault: "a second SIGTERM while it shuts down", ends: killed,
