@@ -55,6 +55,17 @@ func clientScenarios() []scenario {
 			act:    overflown,
 		},
 		{
+			name: "clients-leave", fault: "clients stop reading for 0.5 s; topics left and joined again every 100 ms",
+			clients: 9, kinds: []oracle.Kind{oracle.Library},
+			settings: tight, heartbeat: 5 * time.Second, load: heavy(),
+			habits: func(rng *rand.Rand, n int) client.Habits {
+				habits := halting(rng, n)
+				habits.Churn = 100 * time.Millisecond
+				return habits
+			},
+			act: overflown,
+		},
+		{
 			name: "clients-hop", fault: "connections break off; three instances, any is the next", short: true,
 			instances: 3, clients: 9,
 			habits: func(*rand.Rand, int) client.Habits { return client.Habits{Drop: 250 * time.Millisecond} },
