@@ -134,7 +134,6 @@ func (s *soak) run(ctx context.Context, bin, leak string) (err error) {
 func (s *soak) begin(ctx context.Context, bin, dir string) error {
 	s.rng = rand.New(rand.NewPCG(s.seed, 1))
 	s.runner = newRunner(bin, dir, 1)
-	s.runner.ports.last.Store(int32(4000 + s.seed%900)) // out of the way of a suite beside it, which begins with the first
 	s.cleanup = append(s.cleanup, s.runner.close)
 	sc := s.soakScenario()
 	server, err := s.runner.servers.take(ctx, scenario{cluster: pgtemp.Options{}})
