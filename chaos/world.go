@@ -245,7 +245,7 @@ func (w *world) work(ctx context.Context) (figure string, err error) {
 // settle waits until each client has come through: it is a member of all its
 // topics and has got the last event there is.
 func (w *world) settle(ctx context.Context) (stuck []oracle.Violation, err error) {
-	ctx, cancel := context.WithTimeout(ctx, comeThrough)
+	soon, cancel := context.WithTimeout(ctx, comeThrough)
 	defer cancel()
 	var mu sync.Mutex
 	say := func(c *client.Client, text string) {
@@ -254,7 +254,7 @@ func (w *world) settle(ctx context.Context) (stuck []oracle.Violation, err error
 		stuck = append(stuck, oracle.Violation{Client: c.Journal().Name(), Rule: "stuck", Text: text})
 	}
 	_ = allAtOnce(w.listening(), func(c *client.Client) error {
-		if err := c.Settle(ctx); err != nil {
+		if err := c.Settle(soon); err != nil {
 			say(c, fmt.Sprintf("it did not get back into its topics within %v: %v", comeThrough, err))
 		}
 		return nil
@@ -271,7 +271,7 @@ func (w *world) settle(ctx context.Context) (stuck []oracle.Violation, err error
 			}
 			select {
 			case <-changed:
-			case <-ctx.Done():
+			case <-soon.Done():
 				say(c, fmt.Sprintf("the last event (%s) did not come to all its topics within %v", key, comeThrough))
 				return nil
 			}
