@@ -22,7 +22,7 @@ func networkScenarios() []scenario {
 		{name: "net-pg-frozen", fault: "the line to Postgres half open for 1 to 2 s, then cut", prepare: throughProxy(), act: freezeLine(time.Second, 2*time.Second)},
 		{
 			name: "net-pg-dead", fault: "the same for 11 to 14 s: the daemon has to notice by itself", prepare: throughProxy(),
-			act: freezeLine(11*time.Second, 14*time.Second),
+			load: longFault, act: freezeLine(11*time.Second, 14*time.Second),
 		},
 		{name: "net-delay", fault: "20 to 60 ms to the clients, each way", short: true, clients: 9, prepare: behindProxies(delayed(40*time.Millisecond, 20*time.Millisecond))},
 		{name: "net-trickle", fault: "the clients get pieces of 20 to 60 bytes", clients: 9, prepare: behindProxies(trickled(40, 50*time.Microsecond))},
