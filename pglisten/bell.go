@@ -115,7 +115,9 @@ func (b *bell) afterAwake(now time.Time) order {
 	case b.empty >= b.quiet:
 		return order{set: setNow, relay: b.owes, settle: true}
 	case now.Sub(b.promised) >= b.renew:
-		return order{set: setPromise, relay: b.relayDue(now)}
+		// Told in any case: where another has set the doorbell back meanwhile, it
+		// does not know of this promise, and would not look if we died.
+		return order{set: setPromise, relay: true}
 	}
 	return order{relay: b.relayDue(now)}
 }

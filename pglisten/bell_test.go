@@ -29,7 +29,7 @@ func TestBell(t *testing.T) {
 			{"found", 20 * time.Millisecond, sight{found: 2, clock: s, doorbell: 500}, order{relay: true}, awake},
 			{"found too soon to relay", time.Millisecond, sight{found: 2, clock: s, doorbell: 500}, order{}, awake},
 			{"nothing, renewal", 250 * time.Millisecond, sight{clock: s, doorbell: 500}, order{set: setPromise, relay: true}, awake},
-			{"nothing", 0, sight{clock: s, doorbell: 500}, order{}, awake},
+			{"nothing, and nothing owed, renewal", 250 * time.Millisecond, sight{clock: s, doorbell: 500}, order{set: setPromise, relay: true}, awake},
 			{"nothing", 0, sight{clock: s, doorbell: 500}, order{}, awake},
 			{"nothing", 0, sight{clock: s, doorbell: 500}, order{}, awake},
 			{"nothing", 0, sight{clock: s, doorbell: 500}, order{}, awake},
