@@ -43,9 +43,11 @@ func (r *reader) begin(ctx context.Context) error {
 	if abandoned && epoch != nil {
 		// Before the doorbell is set, which hides from whoever comes after us, if
 		// we break here, that the old epoch is over.
-		if stale, err = r.makeEpoch(ctx, stale); err != nil {
+		made, err := r.makeEpoch(ctx, stale)
+		if err != nil {
 			return err
 		}
+		stale = &made.name
 	}
 	if err := r.obey(ctx, order{set: setNow, settle: r.s.o.Mode == Doorbell}); err != nil {
 		return err
@@ -68,41 +70,39 @@ func (r *reader) begin(ctx context.Context) error {
 
 // newEpoch begins where the log holds nothing that clients could go on from, but
 // for what is as young as the epoch: another instance may have made it a moment
-// ago, and clients come from there. Every cursor of the epoch sees all that is
-// older (see ripe), so its floor is no cursor's. What the log still holds of
-// revocations is as good as ever.
+// ago, and clients come from there. What the log still holds of revocations is as
+// good as ever.
 func (r *reader) newEpoch(ctx context.Context, stale *string) error {
-	epoch, err := r.makeEpoch(ctx, stale)
+	e, err := r.makeEpoch(ctx, stale)
 	if err != nil {
 		return err
 	}
-	r.s.log.Info("new epoch", "epoch", *epoch)
+	r.s.log.Info("new epoch", "epoch", e.name)
 	if err := r.ripe(ctx); err != nil {
 		return err
 	}
-	var x0 uint64
-	if err := r.ask(ctx, askMaker, nil, &x0); err != nil {
-		return fmt.Errorf("read epoch: %w", schemaError(err))
-	}
-	history, h, err := r.history(ctx, x0)
-	if err != nil {
-		return err
-	}
-	return r.reset(ctx, Reset{Epoch: *epoch, Snapshot: h.snapshot, History: history})
+	return r.beginFrom(ctx, e)
 }
 
-// askMaker reads the xid of the transaction that made a young epoch, from the
-// lower half of it that the row carries.
-const askMaker = `SELECT x.next - (x.next - e.xmin::text::bigint) % (1::bigint << 32)
-  FROM rowcast.epoch e, (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next) x`
+// epoch is how one began.
+type epoch struct {
+	name     string
+	xid      uint64            // of the transaction that made it: every cursor of the epoch sees all changes below it
+	snapshot snapshot.Snapshot // what that saw
+}
 
 // makeEpoch returns an epoch that is not stale. Of several instances that call
 // the same epoch stale, one makes the new one.
-func (r *reader) makeEpoch(ctx context.Context, stale *string) (epoch *string, err error) {
-	if err := r.ask(ctx, "SELECT epoch FROM rowcast.new_epoch($1)", []any{stale}, &epoch); err != nil {
-		return nil, fmt.Errorf("make epoch: %w", err)
+func (r *reader) makeEpoch(ctx context.Context, stale *string) (e epoch, err error) {
+	var text string
+	const sql = "SELECT epoch, xid::text::bigint, snapshot::text FROM rowcast.new_epoch($1)"
+	if err = r.ask(ctx, sql, []any{stale}, &e.name, &e.xid, &text); err == nil {
+		e.snapshot, err = snapshot.Parse(text)
 	}
-	return epoch, nil
+	if err != nil {
+		return epoch{}, fmt.Errorf("make epoch: %w", err)
+	}
+	return e, nil
 }
 
 // askRipe looks for a transaction of this database that is older than the epoch.
@@ -163,28 +163,39 @@ func (r *reader) lost(ctx context.Context) error {
 }
 
 // load begins from what the log still holds of an epoch.
-//
-// Its floor: every row from some xid X0 on is in the history, so a cursor that
-// has seen all below X0 can be answered. What was running at S0 below X0 comes
-// later by itself. Rows that rotation removed are below its marks. Revocations
-// are in the history from below X0, too; nobody resumes there.
-func (r *reader) load(ctx context.Context, epoch string) error {
+func (r *reader) load(ctx context.Context, name string) error {
 	if err := r.ripe(ctx); err != nil {
 		return err
 	}
+	return r.beginFrom(ctx, epoch{name: name})
+}
+
+// beginFrom begins with a history of what the log still holds, as far back as the
+// budget reaches; in a new epoch not from before that, which nobody asks for.
+//
+// Its floor: every row from some xid X0 on is in the history, so a cursor that
+// has seen all below X0 can be answered. What was running at S0 below X0 comes
+// later by itself. (In a new epoch all cursors have seen that, but not what ran
+// then in other databases.) Rows that rotation removed are below its marks.
+// Revocations are in the history from below X0, too; nobody resumes there.
+func (r *reader) beginFrom(ctx context.Context, e epoch) error {
 	x0, err := r.oldest(ctx)
 	if err != nil {
 		return err
 	}
-	history, h, err := r.history(ctx, x0)
+	young := x0 < e.xid
+	history, h, err := r.history(ctx, max(x0, e.xid))
 	if err != nil {
 		return err
 	}
 	floor := h.snapshot.Below(x0)
+	if young {
+		floor = e.snapshot.Below(e.xid)
+	}
 	for _, m := range h.marks {
 		floor = floor.Join(m)
 	}
-	return r.reset(ctx, Reset{Epoch: epoch, Snapshot: h.snapshot, Floor: floor, History: history})
+	return r.reset(ctx, Reset{Epoch: e.name, Snapshot: h.snapshot, Floor: floor, History: history})
 }
 
 // history returns what the log holds from x0 on, and the revocations before it.

@@ -65,7 +65,9 @@ CREATE UNLOGGED TABLE rowcast.epoch (
   one      boolean     PRIMARY KEY DEFAULT true CHECK (one),
   epoch    text        NOT NULL CHECK (epoch OPERATOR(pg_catalog.~) '^[a-z0-9]{4,10}$'),
   identity text        NOT NULL,  -- rowcast.current_identity() when it began
-  started  timestamptz NOT NULL
+  started  timestamptz NOT NULL,
+  xid      xid8        NOT NULL,  -- of the transaction that began it
+  snapshot pg_snapshot NOT NULL   -- what that saw, and so sees every cursor of the epoch
 );
 
 -- A reader's last promise, in milliseconds of this server's clock.

@@ -14,9 +14,10 @@ $$;
 
 -- The current epoch, made anew if the log is not this database's, if a crash
 -- has emptied the table, or if the epoch is the one the caller calls stale (it
--- found the log abandoned). Of instances that call it at once, one makes it.
+-- found the log abandoned). Of instances that call it at once, one makes it. The
+-- xid is of the transaction that did, the snapshot what that saw.
 -- +goose StatementBegin
-CREATE FUNCTION rowcast.new_epoch(stale text DEFAULT NULL, OUT epoch text, OUT snapshot pg_snapshot) RETURNS SETOF record
+CREATE FUNCTION rowcast.new_epoch(stale text DEFAULT NULL, OUT epoch text, OUT xid xid8, OUT snapshot pg_snapshot) RETURNS SETOF record
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   here  text;
@@ -28,7 +29,7 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('rowcast'), 1);  -- shared with rotate
 
   here := rowcast.current_identity();
-  SELECT e.epoch, e.identity INTO epoch, there FROM rowcast.epoch e;
+  SELECT e.epoch, e.identity, e.xid, e.snapshot INTO epoch, there, xid, snapshot FROM rowcast.epoch e;
   IF epoch IS NULL OR there <> here OR epoch = stale THEN
     -- Rows from elsewhere carry xids that mean nothing here, or, worse, will.
     IF there <> here THEN
@@ -44,9 +45,10 @@ BEGIN
       INTO epoch
       FROM (SELECT gen_random_uuid() AS u) u, unnest('{0,1,2,3,4,5}'::int[]) i;
     DELETE FROM rowcast.epoch;
-    INSERT INTO rowcast.epoch VALUES (true, epoch, here, clock_timestamp());
+    xid := pg_current_xact_id();
+    snapshot := pg_current_snapshot();
+    INSERT INTO rowcast.epoch VALUES (true, epoch, here, clock_timestamp(), xid, snapshot);
   END IF;
-  snapshot := pg_current_snapshot();
   RETURN NEXT;
 END $$;
 -- +goose StatementEnd
