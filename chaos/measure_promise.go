@@ -32,6 +32,7 @@ func measureScenarios() []scenario {
 			name: "long-transaction", fault: "a transaction open throughout", alone: true,
 			act: compareOpen,
 		},
+		deafScenario(),
 	}
 }
 
