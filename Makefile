@@ -64,9 +64,10 @@ fuzz: ## look for what nobody thought of: each fuzz target for FUZZTIME (30s, or
 
 SEEDS ?= 3
 
-chaos: ## break everything, SEEDS times (3) in each way, and prove that nothing was lost in silence
+chaos: ## break everything, SEEDS times (3) in each way, and prove that nothing was lost in silence; and that a broken daemon is caught
 	@scripts/install-missing postgres
 	@go run ./chaos -seeds $(SEEDS)
+	@go run ./chaos -broken all
 
 FOR ?= 1h
 
