@@ -42,7 +42,7 @@ test-browser: examples/chat/browser/$(INSTALLED) ## the demo's page in Chromium,
 	@npm --prefix examples/chat/browser run --silent test
 	@npm --prefix examples/chat/browser run --silent check # of the client that the tests have installed
 
-test-chaos: ## what make chaos does, in minutes; and that it catches a daemon that loses, leaks or doubles
+test-chaos: ## some minutes of make chaos
 	@scripts/install-missing postgres
 	@go run ./chaos -short
 	@go run ./chaos -short -broken all
@@ -64,14 +64,14 @@ fuzz: ## look for what nobody thought of: each fuzz target for FUZZTIME (30s, or
 
 SEEDS ?= 3
 
-chaos: ## break everything, SEEDS times (3) in each way, and prove that nothing was lost in silence; and that a broken daemon is caught
+chaos: ## break everything, SEEDS times (3) in each way: nothing is lost in silence, and broken daemons are caught
 	@scripts/install-missing postgres
 	@go run ./chaos -seeds $(SEEDS)
 	@go run ./chaos -broken all
 
 FOR ?= 1h
 
-soak: ## the same application for hours (FOR=1h): memory, goroutines, descriptors and log stay flat, or it fails
+soak: ## an hour of it (FOR=1h): memory, goroutines, files and the log stay flat, or it fails
 	@scripts/install-missing postgres
 	@go run ./chaos soak -for $(FOR)
 

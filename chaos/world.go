@@ -90,7 +90,7 @@ func (w *world) newInstance(ctx context.Context, r *runner, number int) (*instan
 		args: append([]string{
 			"serve", "--http.addr=" + addr, "--admin.addr=" + admin, "--log.format=json", "--log.level=debug",
 			"--heartbeat.interval=" + w.scenario.beat().String(), "--shutdown.spread=500ms",
-			"--capture.poll_interval=60s", // a lost doorbell is then no delay, but an event that never comes
+			"--capture.poll_interval=60s", // a doorbell that nobody hears is then a delay of seconds, whatever else wakes the reader
 			fmt.Sprintf("--limits.transaction_events=%d", w.scenario.transactionEvents()),
 		}, w.scenario.settings...),
 	}, nil
