@@ -37,6 +37,7 @@ type want struct {
 	joined   bool            // since the last connection
 	known    map[uint64]bool // rows the application has the effects of
 	requests int             // joins under way
+	out      bool            // the application left it, and did not ask for it again
 	owed     bool            // the $resync of an answer without recovery
 }
 
@@ -51,20 +52,17 @@ type conn struct {
 	newest   int    // place of the newest live event
 	heard    map[uint64]bool
 	since    map[string]snapshot.Snapshot // by topic, of the joins answered without loss
-	left     map[string]bool              // topics: some of their events may be on the wire
 }
 
 // ask is a join on its way.
 type ask struct {
 	topics  []string
 	changed []string // those that were decided on too early
-	wants   []*want  // the topics' at that time
 	since   *snapshot.Cursor
 	replay  bool // asked for one
 	first   bool // the topics were not joined before: fetch when they are
 	head    int  // rows published when it was taken
 	epoch   int  // then
-	tainted bool // a topic was left meanwhile
 }
 
 func (c *client) connect(t *rapid.T, i *instance) {
@@ -73,7 +71,7 @@ func (c *client) connect(t *rapid.T, i *instance) {
 		t.Fatal(err)
 	}
 	s.Identify(c.subject)
-	c.conn = &conn{instance: i, tenure: newTenure(c, i, s), sub: s, newest: -1, heard: map[uint64]bool{}, since: map[string]snapshot.Snapshot{}, left: map[string]bool{}}
+	c.conn = &conn{instance: i, tenure: newTenure(c, i, s), sub: s, newest: -1, heard: map[uint64]bool{}, since: map[string]snapshot.Snapshot{}}
 	groups := map[string][]string{}
 	for topic, w := range c.wants {
 		w.requests = 0
@@ -91,6 +89,9 @@ func (c *client) connect(t *rapid.T, i *instance) {
 		}
 		if c.level == Stream {
 			key = ""
+		}
+		if w.out {
+			continue
 		}
 		groups[key] = append(groups[key], topic)
 	}
@@ -137,7 +138,7 @@ func (c *client) join(t *rapid.T, topics ...string) {
 	}
 	for _, topic := range topics {
 		c.wants[topic].requests++
-		a.wants = append(a.wants, c.wants[topic])
+		c.wants[topic].out = false
 	}
 	v, tenure := c.conn.tenure.take(), c.conn.tenure
 	r.Mark = v.mark
@@ -172,18 +173,19 @@ func (c *client) join(t *rapid.T, topics ...string) {
 	}
 }
 
-func (c *client) leave(topic string) {
-	delete(c.wants, topic)
+func (c *client) leave(topics ...string) {
+	for _, topic := range topics {
+		if w := c.wants[topic]; w != nil {
+			w.out = true
+		}
+	}
 	if c.conn == nil {
 		return
 	}
-	delete(c.conn.since, topic)
-	c.conn.left[topic] = true
-	c.conn.tenure.leave(topic)
-	c.conn.sub.Leave(nil, []string{topic})
-	for _, a := range c.conn.asked {
-		a.tainted = a.tainted || slices.Contains(a.topics, topic)
+	for _, topic := range topics {
+		c.conn.tenure.leave(topic)
 	}
+	c.conn.sub.Leave(nil, topics)
 }
 
 // fetch is what an application does at first and after a $resync.
@@ -245,10 +247,13 @@ func (c *client) handle(t *rapid.T, f Frame) {
 		c.joined(t, p.Topics, p.Replayed, p.Recovered)
 		c.keep(p.Cursor)
 	case "$left":
+		c.live(t, c.conn.events) // no replay: its answer would come first
+		c.conn.events = nil
 		for _, topic := range p.Topics {
 			if p.Code == "revoked" { // or it left by itself
-				c.evicted(t, topic)
+				c.conn.tenure.left(t, topic)
 			}
+			c.left(t, topic)
 		}
 	case "$ping":
 		c.keep(p.Cursor)
@@ -268,19 +273,20 @@ func (c *client) handle(t *rapid.T, f Frame) {
 	}
 }
 
-// evicted takes the word that the client lost a topic. It may come back, as if
-// for the first time, unless it is about to.
-func (c *client) evicted(t *rapid.T, topic string) {
-	c.conn.tenure.left(t, topic)
-	c.conn.left[topic] = true
+// left takes the word that the client is out of a topic. It may come back since
+// now, and has skipped nothing, unless it is about to since then or earlier.
+func (c *client) left(t *rapid.T, topic string) {
 	delete(c.conn.since, topic)
 	w := c.wants[topic]
-	if w == nil {
-		return
+	switch {
+	case !w.joined:
+		t.Fatalf("%s is told to have left %q, and was not there", c.name, topic)
+	case w.owed:
+		t.Fatalf("%s left %q before it was told to fetch", c.name, topic)
 	}
 	w.joined = false
 	if w.requests == 0 {
-		w.since, w.look, w.owed = "", nil, false
+		w.since, w.look = c.cursor, nil
 	}
 }
 
@@ -351,7 +357,7 @@ func (c *client) live(t *rapid.T, events []*row) {
 		case c.level == Stream:
 		case mine > 0 && mine == old:
 			t.Fatalf("event %d was seen before the join", r.id)
-		case mine == 0 && !slices.ContainsFunc(r.topics, func(topic string) bool { return c.conn.left[topic] }):
+		case mine == 0:
 			t.Fatalf("event %d is of no topic that was joined", r.id)
 		}
 	}
@@ -383,11 +389,8 @@ func (c *client) joined(t *rapid.T, topics []string, replayed int, recovered *bo
 		c.conn.heard[r.id] = true
 	}
 	c.conn.newest = max(c.conn.newest, a.head-1)
-	for i, topic := range a.topics {
+	for _, topic := range a.topics {
 		w := c.wants[topic]
-		if w != a.wants[i] {
-			continue // left, perhaps wanted anew
-		}
 		w.requests--
 		if !slices.Contains(topics, topic) {
 			continue
@@ -413,7 +416,7 @@ func (c *client) joined(t *rapid.T, topics []string, replayed int, recovered *bo
 
 // judgeReplay compares a whole replay with the history that forgets nothing.
 func (c *client) judgeReplay(t *rapid.T, a *ask, topics []string, events []*row) {
-	if a.since == nil || a.tainted {
+	if a.since == nil {
 		return
 	}
 	var want, got []uint64

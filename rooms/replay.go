@@ -93,15 +93,14 @@ func (s *Subscriber) trails(sp *span) merge {
 	trails := merge{h.resyncs.from(sp.next)}
 	if sp.join == nil {
 		for m := range s.memberships {
-			trails = append(trails, h.topics[m.topic].from(max(sp.next, m.from)))
+			if m.from <= sp.to { // one for a topic at most, however often it was left and joined
+				trails = append(trails, h.topics[m.topic].from(max(sp.next, m.from)))
+			}
 		}
 		return trails
 	}
-	for _, t := range sp.join.topics {
-		evicted := func(m *membership) bool { return m.topic == t }
-		if s.topics[t] != nil || slices.ContainsFunc(s.past, evicted) {
-			trails = append(trails, h.topics[t].from(sp.next))
-		}
+	for _, t := range sp.join.topics { // its member still, or its $left is behind
+		trails = append(trails, h.topics[t].from(sp.next))
 	}
 	return trails
 }
@@ -114,15 +113,16 @@ func (s *Subscriber) appendEntry(buf []Frame, e *entry, r *replay) []Frame {
 		return append(buf, Frame{Kind: Event, Data: e.Data, Cursor: e.Cursor})
 	}
 	var topics []string
-	for m := range s.memberships {
-		mine := m.from <= e.seq
-		if r != nil {
-			mine = slices.Contains(r.topics, m.topic)
-		}
-		if mine && Covers(e.Topics, m.topic) {
-			topics = append(topics, m.topic)
+	if r != nil {
+		topics = slices.Clone(r.topics)
+	} else {
+		for m := range s.memberships {
+			if m.from <= e.seq {
+				topics = append(topics, m.topic)
+			}
 		}
 	}
+	topics = slices.DeleteFunc(topics, func(t string) bool { return !Covers(e.Topics, t) })
 	return s.appendResync(buf, topics, e.Reason, e.resume)
 }
 

@@ -111,22 +111,19 @@ func (s *Subscriber) whisper(item Item) {
 	}
 }
 
-// Leave ends memberships and returns the topics that were left. A $left that answers
-// ref (Library only) stands behind what was published for them before, be it in the
-// queue or in the history: the cursor that the client has by then has skipped nothing.
-func (s *Subscriber) Leave(ref json.RawMessage, topics []string) (left []string) {
+// Leave ends memberships, at the level that has $left (Library). That answers ref, and
+// stands behind what was published for them before, be it in the queue or in the
+// history: the cursor that the client has by then has skipped nothing.
+func (s *Subscriber) Leave(ref json.RawMessage, topics []string) {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	if s.detached {
-		return nil
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left, ended := s.part(topics)
-	if s.level == Library && s.err == nil {
-		s.enqueue(Frame{Kind: Control, Data: LeftFrame(ref, left)}, ended...)
-	}
-	return left
+	s.enqueue(Frame{Kind: Control, Data: LeftFrame(ref, left)}, ended...)
 }
 
 // part takes the subscriber out of those of the topics that it is in. Both locks are
