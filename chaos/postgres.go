@@ -29,6 +29,10 @@ var longFault = load.Options{Pause: 100 * time.Millisecond}
 // crashes so many times: the log begins anew.
 func crashes(n int) oracle.Budget { return oracle.Budget{"source_gap": n} }
 
+// refetching is the heartbeat where clients refetch from a server that is only
+// coming up: they read nothing meanwhile, and answer no ping.
+const refetching = 5 * time.Second
+
 // postgresScenarios are those in which Postgres is restarted, crashes and stands still.
 func postgresScenarios() []scenario {
 	return []scenario{
@@ -36,15 +40,15 @@ func postgresScenarios() []scenario {
 		{name: "pg-restart", fault: "Postgres restarted (fast), twice", short: true, ownCluster: true, act: twice(restartPostgres)},
 		{
 			name: "pg-immediate", fault: "Postgres shut down without a checkpoint (immediate), twice", ownCluster: true, cluster: whole,
-			budget: crashes(2), act: twice(crashPostgres(func(ctx context.Context, w *world) error { return w.pg.Stop(ctx, pgtemp.Immediate) })),
+			heartbeat: refetching, budget: crashes(2), act: twice(crashPostgres(func(ctx context.Context, w *world) error { return w.pg.Stop(ctx, pgtemp.Immediate) })),
 		},
 		{
 			name: "pg-kill", fault: "kill -9 of Postgres, twice", short: true, ownCluster: true, cluster: whole,
-			budget: crashes(2), act: twice(crashPostgres(func(_ context.Context, w *world) error { return w.pg.Kill() })),
+			heartbeat: refetching, budget: crashes(2), act: twice(crashPostgres(func(_ context.Context, w *world) error { return w.pg.Kill() })),
 		},
 		{
 			name: "pg-backend-kill", fault: "kill -9 of one backend: Postgres restarts itself", ownCluster: true, cluster: whole,
-			budget: crashes(2), act: twice(killBackend),
+			heartbeat: refetching, budget: crashes(2), act: twice(killBackend),
 		},
 		{name: "pg-freeze", fault: "SIGSTOP of Postgres, 1 to 2 s", short: true, ownCluster: true, act: freezePostgres(time.Second, 2*time.Second)},
 		{
@@ -58,7 +62,7 @@ func postgresScenarios() []scenario {
 		},
 		{
 			name: "pg-promote", fault: "kill -9 of Postgres, a synchronous standby takes over", short: true, ownCluster: true, cluster: whole,
-			instances: 2, budget: crashes(1), prepare: followPostgres, act: promoteStandby,
+			instances: 2, budget: crashes(1), heartbeat: refetching, prepare: followPostgres, act: promoteStandby,
 		},
 	}
 }
