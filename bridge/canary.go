@@ -23,7 +23,7 @@ const canaryTopic = "$canary"
 type canary struct {
 	instance string
 	every    time.Duration
-	sung     func(note int64) (ago time.Duration)
+	source   *pglisten.Source
 	hub      *rooms.Hub
 
 	mu   sync.Mutex
@@ -35,7 +35,7 @@ type canary struct {
 type canaryFigures struct{ took, overdue time.Duration }
 
 func newCanary(o pglisten.Options, s *pglisten.Source, hub *rooms.Hub) *canary {
-	return &canary{instance: o.Canary, every: o.Inspect, sung: s.Sung, hub: hub}
+	return &canary{instance: o.Canary, every: o.Inspect, source: s, hub: hub}
 }
 
 // newInstance returns a name that no instance has had, and that tells a person
@@ -82,7 +82,7 @@ func (c *canary) hear(event []byte) {
 	}
 	// An event that is none of ours, or no longer what it was, is one that has not come.
 	if json.Unmarshal(event, &e) == nil && e.Payload.Canary.Instance == c.instance {
-		took := c.sung(e.Payload.Canary.Note)
+		took := c.source.Sung(e.Payload.Canary.Note)
 		c.back(time.Now().Add(-took), took)
 	}
 }
@@ -93,15 +93,17 @@ func (c *canary) back(written time.Time, took time.Duration) {
 	c.last, c.took = written, took
 }
 
-// overdue is how late the next canary is.
+// overdue is how late the next canary is. While nobody was connected none could
+// come: it is waited for anew.
 func (c *canary) overdue() time.Duration { return c.figures().overdue }
 
 func (c *canary) figures() canaryFigures {
+	attached := c.source.Stats().Attached
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := canaryFigures{took: c.took}
 	if !c.last.IsZero() {
-		f.overdue = max(0, time.Since(c.last)-c.every)
+		f.overdue = max(0, min(time.Since(c.last), time.Since(attached))-c.every)
 	}
 	return f
 }

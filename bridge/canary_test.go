@@ -291,3 +291,29 @@ func TestCanary_is_hidden(t *testing.T) {
 		})
 	}
 }
+
+// One that has never come is late, too, whoever else's comes. When the connection was lost, what is late is
+// no news of capture: it is waited for anew.
+func TestCanary_is_waited_for_anew(t *testing.T) {
+	t.Parallel()
+	url, conn := application(t)
+	exec(t, conn, `ALTER TABLE rowcast.canary DISABLE TRIGGER USER`)
+	d := launch(t, url, often)
+	d.turns(t, "the canary is", "trigger disabled:")
+	poll(t, func() bool { return d.canary.overdue() > 2*time.Second })
+	c := dial(t, d.http, "topics=messages")
+	exec(t, conn, `BEGIN; ALTER TABLE rowcast.canary ENABLE TRIGGER USER; SELECT rowcast.sing('another', 1); ALTER TABLE rowcast.canary DISABLE TRIGGER USER; COMMIT`)
+	exec(t, conn, `INSERT INTO messages (topic_id) VALUES (7)`)
+	c.want("message_created") // and so the other's has come
+	if late := d.canary.overdue(); late < 2*time.Second {
+		t.Errorf("with another's it is %v late", late)
+	}
+
+	now := time.Now()
+	exec(t, conn, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rowcast' AND datname = current_database()`)
+	poll(t, func() bool { return d.source.Stats().Attached.After(now) })
+	if late, most := d.canary.overdue(), time.Since(now); late > most {
+		t.Errorf("%v after its loss it is %v late", most, late)
+	}
+	d.turns(t, "the canary is", "trigger disabled:")
+}

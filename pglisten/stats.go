@@ -11,7 +11,8 @@ import (
 // begin with the Source.
 type Stats struct {
 	Connected bool
-	State     string // "asleep", "awake", "settling", "polling"; "" while not connected
+	Attached  time.Time // when this connection had first brought sink up to date; zero before
+	State     string    // "asleep", "awake", "settling", "polling"; "" while not connected
 	Epoch     string
 
 	Connects uint64
@@ -65,7 +66,7 @@ func (s *statistics) edit(f func(*Stats)) {
 
 func (s *statistics) connected(yes bool) {
 	s.edit(func(s *Stats) {
-		s.Connected, s.State = yes, ""
+		s.Connected, s.Attached, s.State = yes, time.Time{}, ""
 		if yes {
 			s.Connects++
 			s.State = settling.String()
@@ -78,6 +79,9 @@ func (s *statistics) polled(rings int) {
 		s.Polls++
 		s.Wakeups += uint64(rings)
 		s.LastPoll = time.Now()
+		if s.Attached.IsZero() {
+			s.Attached = s.LastPoll
+		}
 	})
 }
 
