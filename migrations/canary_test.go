@@ -36,6 +36,13 @@ func TestCanary(t *testing.T) {
 			t.Errorf("its state is %s", got)
 		}
 
+		// Its commit waits for nothing, also where the session would have it so.
+		d.admin.exec("SET synchronous_commit = on; BEGIN; SELECT rowcast.sing('a', 2)")
+		if got := d.admin.text("SELECT current_setting('synchronous_commit')"); got != "off" {
+			t.Errorf("synchronous_commit is %s", got)
+		}
+		d.admin.exec("ROLLBACK")
+
 		// Who has been gone for a day is forgotten, unless somebody else is at it: nobody waits.
 		d.admin.exec("UPDATE rowcast.canary SET at = now() - interval '25 hours'")
 		d.log()

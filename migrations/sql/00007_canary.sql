@@ -24,7 +24,8 @@ CREATE TRIGGER "00_rowcast_insert" AFTER INSERT ON rowcast.canary FOR EACH ROW E
 CREATE TRIGGER "00_rowcast_update" AFTER UPDATE ON rowcast.canary FOR EACH ROW EXECUTE FUNCTION rowcast.capture_row('-1', '32768', 'whole', 'changed');
 
 -- Writes an instance's row, and clears away those of instances that have been gone
--- for a day. It waits for nobody: its row is its own.
+-- for a day. It waits for nobody: its row is its own, and its commit asks no disk and
+-- no standby.
 -- +goose StatementBegin
 CREATE FUNCTION rowcast.sing(instance text, note bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -32,6 +33,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM rowcast.watch w WHERE w.id = -1 AND w.ended IS NULL) THEN
     RAISE EXCEPTION 'rowcast.canary is not watched any more' USING ERRCODE = 'object_not_in_prerequisite_state';
   END IF;
+  PERFORM set_config('synchronous_commit', 'off', true);  -- of this transaction, whatever the session has
   INSERT INTO rowcast.canary AS c VALUES ($1, $2, clock_timestamp())
   ON CONFLICT ON CONSTRAINT canary_pkey DO UPDATE SET note = excluded.note, at = excluded.at;
   DELETE FROM rowcast.canary c
