@@ -99,8 +99,8 @@ func NewFunctions(o FunctionsOptions) (*Functions, error) {
 }
 
 // Run checks that the functions are there and may be called, lets calls through
-// until ctx ends, and waits for those that are under way, but not for long when the
-// server does not answer.
+// until ctx ends, and gives those that are under way a second, whatever the server
+// does.
 func (f *Functions) Run(ctx context.Context) error {
 	lasting, sever := context.WithCancel(context.WithoutCancel(ctx))
 	defer sever()
