@@ -71,6 +71,20 @@ func clientScenarios() []scenario {
 			habits: func(*rand.Rand, int) client.Habits { return client.Habits{Drop: 250 * time.Millisecond} },
 			act:    dropped,
 		},
+		{
+			name: "clients-begin", fault: "new clients come while rows are written", short: true,
+			kinds:  []oracle.Kind{oracle.Library, oracle.Plain, oracle.Library, oracle.Stream},
+			load:   load.Options{Open: 300 * time.Millisecond},
+			habits: lingering(0),
+			act:    newcomers,
+		},
+		{
+			name: "clients-begin-anew", fault: "new clients come to an instance that is killed and restarted; another goes on",
+			instances: 2, kinds: []oracle.Kind{oracle.Library}, ends: killed,
+			habits: lingering(500 * time.Millisecond),
+			budget: oracle.Budget{"history_gap": 1}, // who looks back to before the start
+			act:    newcomersAtStarts,
+		},
 	}
 }
 

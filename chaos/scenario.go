@@ -41,6 +41,9 @@ type scenario struct {
 	cluster    pgtemp.Options
 }
 
+// six clients are there where the scenario does not say how many.
+const six = 6
+
 // topics are how many the application has; a client joins some of them.
 const topics = 8
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type world struct {
 	// another one in its place. It is called by many goroutines.
 	where func(rng *rand.Rand) string
 
+	run     func(*client.Client)   // until the round ends
 	url     atomic.Pointer[string] // of the database, for writers, refetches and the truth
 	fetcher *fetcher
 	undo    []func() error
@@ -96,30 +98,33 @@ func (w *world) newInstance(ctx context.Context, r *runner, number int) (*instan
 	}, nil
 }
 
-// newClients makes the clients, each of some topics.
-func (w *world) newClients() {
+// begin lets a new client run, of some topics and of the kind whose turn it is.
+// Its first connection is to this instance; nil: any.
+func (w *world) begin(at *instance) {
 	kinds := w.scenario.kinds
 	if kinds == nil {
 		kinds = []oracle.Kind{oracle.Library, oracle.Plain, oracle.Stream}
 	}
-	count := w.scenario.clients
-	if count == 0 {
-		count = 6
+	n := len(w.clients)
+	kind, rng := kinds[n%len(kinds)], rand.New(rand.NewPCG(w.rng.Uint64(), 0))
+	var c *client.Client
+	o := client.Options{
+		Name: fmt.Sprintf("%s %d", kind, n), Kind: kind, Topics: someTopics(w.rng), Seed: w.rng.Uint64(),
+		Where: func() string {
+			if at != nil && c.Connections() == 0 {
+				return at.addr
+			}
+			return w.where(rng)
+		},
+		Fetch:     w.fetcher.snapshot,
+		Heartbeat: w.scenario.beat(),
 	}
-	for n := range count {
-		kind, rng := kinds[n%len(kinds)], rand.New(rand.NewPCG(w.rng.Uint64(), 0))
-		o := client.Options{
-			Name: fmt.Sprintf("%s %d", kind, n), Kind: kind, Topics: someTopics(w.rng), Seed: w.rng.Uint64(),
-			Where:     func() string { return w.where(rng) },
-			Fetch:     w.fetcher.snapshot,
-			Heartbeat: w.scenario.beat(),
-		}
-		if w.scenario.habits != nil {
-			o.Habits = w.scenario.habits(w.rng, n)
-		}
-		c := client.New(o)
-		w.clients, w.options[c] = append(w.clients, c), o
+	if w.scenario.habits != nil {
+		o.Habits = w.scenario.habits(w.rng, n)
 	}
+	c = client.New(o)
+	w.clients, w.options[c] = append(w.clients, c), o
+	w.run(c)
 }
 
 // someTopics are at least two of those there are.
@@ -188,13 +193,13 @@ func (w *world) play(ctx context.Context) (figure string, stuck []oracle.Violati
 // round is the life of new clients, to the moment when they have got the last
 // event of the load.
 func (w *world) round(ctx context.Context) (figure string, stuck []oracle.Violation, err error) {
-	w.newClients()
 	clients, disconnect := context.WithCancel(ctx)
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer disconnect()
-	for _, c := range w.clients {
-		wait.Go(func() { c.Run(clients) })
+	w.run = func(c *client.Client) { wait.Go(func() { c.Run(clients) }) }
+	for range cmp.Or(w.scenario.clients, six) {
+		w.begin(nil)
 	}
 	if late := w.members(ctx); late != nil {
 		return "", late, ctx.Err()

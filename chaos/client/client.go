@@ -35,6 +35,7 @@ type Habits struct {
 	Halt    time.Duration // stops reading for HaltFor
 	HaltFor time.Duration
 	Churn   time.Duration // leaves a topic, and later joins it again from where it left; Library only
+	Linger  time.Duration // lets time pass between its first fetch and its join; if it is to look back it fetches before it connects. Library only
 
 	Deaf          bool // never reads again after the join
 	ReceiveBuffer int  // bytes, of the socket; 0: the system's. below 256 KB loopback crawls, at less than two segments a time
@@ -92,6 +93,7 @@ func New(o Options) *Client {
 // Run connects, and comes back with its cursor whenever the connection ends,
 // until ctx ends.
 func (c *Client) Run(ctx context.Context) {
+	c.preview(ctx)
 	for ctx.Err() == nil {
 		stay := c.connect(ctx)
 		timer := time.NewTimer(max(stay, c.moment()))

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"rowcast/chaos/oracle"
 )
 
 // way is how a library client begins. All three close the hole between a fetch
@@ -23,8 +25,8 @@ const (
 var ways = []way{joinFirst, cursorFirst, fetchFirst}
 
 // lookbackMargin is added to a lookback, for the time that the join travels. The
-// client is connected for as long before it fetches: a lookback to before the
-// daemon's start would be answered recovered:false.
+// client is connected for as long before it fetches, unless it lingers: a lookback
+// to before the daemon's start is answered recovered:false.
 const lookbackMargin = 500 * time.Millisecond
 
 // place is where a topic goes on: after a cursor, or at a time. The zero value
@@ -147,17 +149,40 @@ func (l *library) welcome(ctx context.Context, c control) error {
 	return l.join(ctx)
 }
 
-// fetchBefore is a fetch before the first join, and that join.
-func (l *library) fetchBefore(ctx context.Context, p place) error {
-	from, err := l.o.Fetch(ctx)
+// preview is a page that fetches, is drawn, and only then connects, to look back.
+func (c *Client) preview(ctx context.Context) {
+	if c.o.Kind != oracle.Library || c.way != fetchFirst || c.o.Habits.Linger == 0 {
+		return
+	}
+	if c.fetchAt(ctx, place{back: time.Now()}) == nil {
+		c.wait(ctx, c.about(c.o.Habits.Linger))
+	}
+}
+
+// fetchAt is the fetch before the first join, which goes on from that place.
+func (c *Client) fetchAt(ctx context.Context, p place) error {
+	from, err := c.o.Fetch(ctx)
 	if err != nil {
 		return errEnded
 	}
-	l.from = &from
-	for _, t := range l.topics {
+	c.from = &from
+	for _, t := range c.topics {
 		t.place = p
 	}
-	l.indulge()
+	return nil
+}
+
+// fetchBefore is a fetch before the first join, and that join, at once or later.
+func (l *library) fetchBefore(ctx context.Context, p place) error {
+	if err := l.fetchAt(ctx, p); err != nil {
+		return err
+	}
+	if l.indulge(); !l.settled {
+		l.again = l.when(l.o.Habits.Linger)
+	}
+	if !l.again.IsZero() {
+		return nil
+	}
 	return l.join(ctx)
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,6 +174,37 @@ func TestClient_joins_since_the_welcome_before_which_it_fetched(t *testing.T) {
 		scene(t, func(a actor) { a.hears("welcome", "a", "b") }),
 		scene(t, func(a actor) { a.hears("welcome", "a", "b") }),
 	)
+}
+
+func TestClient_that_lingers_goes_on_from_its_fetch(t *testing.T) {
+	t.Parallel()
+	lingering := func(w way) func(*Client) {
+		return func(c *Client) { c.way, c.o.Habits.Linger = w, 50*time.Millisecond }
+	}
+	scripted(t, oracle.Library, lingering(cursorFirst), scene(t, func(a actor) {
+		a.say(`{"type":"$ping","payload":{"cursor":"later"}}`)
+		a.hears("welcome", "a", "b")
+	}))
+	var fetched atomic.Pointer[time.Time]
+	scripted(t, oracle.Library, func(c *Client) {
+		lingering(fetchFirst)(c)
+		fetch := c.o.Fetch
+		c.o.Fetch = func(ctx context.Context) (oracle.Snapshot, error) {
+			now := time.Now()
+			fetched.Store(&now)
+			return fetch(ctx)
+		}
+	}, scene(t, func(a actor) {
+		at := fetched.Load()
+		if at == nil {
+			a.Error("the client connected before it fetched")
+			return
+		}
+		j := a.hears("", "a", "b")
+		if back := time.Duration(j.Lookback) * time.Millisecond; back < time.Since(*at) {
+			a.Errorf("looked back %v, and fetched %v ago", back, time.Since(*at))
+		}
+	}))
 }
 
 func TestClient_fetches_after_recovered_false_though_no_resync_came(t *testing.T) {

@@ -104,7 +104,11 @@ func (c *Client) when(mean time.Duration) time.Time {
 	if mean <= 0 {
 		return time.Time{}
 	}
-	return time.Now().Add(time.Duration(c.rng.ExpFloat64() * float64(mean)))
+	return time.Now().Add(c.about(mean))
+}
+
+func (c *Client) about(mean time.Duration) time.Duration {
+	return time.Duration(c.rng.ExpFloat64() * float64(mean))
 }
 
 // due is when tick has something to do.
@@ -138,7 +142,7 @@ func (s *session) tick(ctx context.Context) error {
 		s.churn = s.when(s.o.Habits.Churn)
 		return s.leave(ctx)
 	case passed(s.halt):
-		s.rest(ctx, time.Duration(s.rng.ExpFloat64()*float64(s.o.Habits.HaltFor)))
+		s.rest(ctx, s.about(s.o.Habits.HaltFor))
 		s.halt = s.when(s.o.Habits.Halt)
 	case passed(s.drop):
 		s.socket.reset(s.rng.IntN(2) == 0)
@@ -151,6 +155,12 @@ func (s *session) tick(ctx context.Context) error {
 
 // rest reads nothing for a while, or until the client settles if there is no end.
 func (s *session) rest(ctx context.Context, d time.Duration) {
+	s.wait(ctx, d)
+	s.heard = time.Now()
+}
+
+// wait is for so long, or without end, but never longer than the habits.
+func (c *Client) wait(ctx context.Context, d time.Duration) {
 	var over <-chan time.Time
 	if d > 0 {
 		timer := time.NewTimer(d)
@@ -159,10 +169,9 @@ func (s *session) rest(ctx context.Context, d time.Duration) {
 	}
 	select {
 	case <-over:
-	case <-s.settling:
+	case <-c.settling:
 	case <-ctx.Done():
 	}
-	s.heard = time.Now()
 }
 
 // look tells those who wait when the client is in all its topics. A deaf one has
