@@ -14,6 +14,7 @@ import (
 
 	"rowcast/internal/pgtemp"
 	"rowcast/internal/pgtemp/pgtest"
+	"rowcast/internal/snapshot"
 )
 
 // What a server of one's own can do to a source.
@@ -264,6 +265,11 @@ func TestSource_new_epoch_of_two(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Database(t)
 	conn, first, second := pgtest.Connect(t, address), pgtest.Connect(t, address), pgtest.Connect(t, address)
+	before, err := snapshot.Parse(ask[string](t, conn, "SELECT pg_current_snapshot()::text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, conn, "SELECT pg_current_xact_id()")
 	waiting := func(n int) func() bool {
 		return func() bool {
 			return n == ask[int](t, conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
@@ -297,6 +303,9 @@ func TestSource_new_epoch_of_two(t *testing.T) {
 	a, b := sinks[0].resets[0], sinks[1].resets[0]
 	if b.Epoch != a.Epoch || !b.Floor.Within(a.Snapshot) || len(b.History) != 1 {
 		t.Errorf("the first began with %+v, the second with %+v", a, b)
+	}
+	if a.Floor.Within(before) || b.Floor.Within(before) {
+		t.Errorf("a cursor of before the epoch is answered: floors %v and %v", a.Floor, b.Floor)
 	}
 }
 
