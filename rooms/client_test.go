@@ -79,9 +79,6 @@ func (c *client) connect(t *rapid.T, i *instance) {
 			w.owed = false
 			c.fetch(topic)
 		}
-		if w.joined && c.cursor != "" {
-			w.since, w.look = c.cursor, nil
-		}
 		w.joined = c.level == Stream
 		key := w.since
 		if w.look != nil {
@@ -273,8 +270,8 @@ func (c *client) handle(t *rapid.T, f Frame) {
 	}
 }
 
-// left takes the word that the client is out of a topic. It may come back since
-// now, and has skipped nothing, unless it is about to since then or earlier.
+// left takes the word that the client is out of a topic. It may come back since the
+// cursor it holds for it, and has skipped nothing.
 func (c *client) left(t *rapid.T, topic string) {
 	delete(c.conn.since, topic)
 	w := c.wants[topic]
@@ -285,9 +282,6 @@ func (c *client) left(t *rapid.T, topic string) {
 		t.Fatalf("%s left %q before it was told to fetch", c.name, topic)
 	}
 	w.joined = false
-	if w.requests == 0 {
-		w.since, w.look = c.cursor, nil
-	}
 }
 
 // denied judges who was let in by the oldest join: by no decision that came
@@ -305,9 +299,16 @@ func (c *client) denied(t *rapid.T, topics []string, denied map[string]Denial) {
 	}
 }
 
+// keep takes over a cursor, which counts for the topics that are joined: one from
+// before a topic's $joined says nothing of that topic.
 func (c *client) keep(cursor string) {
 	if cursor != "" && !c.unanswered() {
 		c.cursor = cursor
+		for _, w := range c.wants {
+			if w.joined {
+				w.since, w.look = cursor, nil
+			}
+		}
 	}
 }
 

@@ -257,9 +257,6 @@ func (w *world) join(t *rapid.T) {
 	switch got := c.wants[topic]; {
 	case got == nil:
 	case got.out && got.joined: // left, and did not hear it yet
-		if c.cursor != "" {
-			got.since, got.look = c.cursor, nil
-		}
 		c.join(t, topic)
 		return
 	case got.joined || got.requests > 0:
@@ -290,10 +287,9 @@ func (w *world) join(t *rapid.T) {
 func (w *world) joinAgain(t *rapid.T) {
 	c, topic := w.connected(t), w.topic(t)
 	got := c.wants[topic]
-	if c.level == Stream || c.conn == nil || got == nil || !got.joined || c.cursor == "" {
+	if c.level == Stream || c.conn == nil || got == nil || !got.joined || got.since == "" {
 		return
 	}
-	got.since, got.look = c.cursor, nil
 	c.join(t, topic)
 }
 
