@@ -160,7 +160,7 @@ func (h *Hub) reset(r Reset) (items, told int) {
 	}
 	h.deliver(e)
 	for _, s := range h.subscribers {
-		s.judgeAnew() // told first: the answer to a join may bring it the new epoch's cursor
+		s.judgeAnew() // told first: it hears nothing afterwards
 	}
 	return len(h.history.entries), len(h.subscribers)
 }

@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -155,5 +156,43 @@ func TestLeave_churn(t *testing.T) {
 	}
 	if spans != churn+1 || len(s.past) != 0 {
 		t.Errorf("%d spans, %d memberships left over", spans, len(s.past))
+	}
+}
+
+// TestRestart_cursor: nobody holds a cursor of the new epoch before they were told
+// what the old one may have kept from them.
+func TestRestart_cursor(t *testing.T) {
+	t.Parallel()
+	for _, leaves := range []bool{false, true} {
+		t.Run(fmt.Sprintf("leaves=%t", leaves), func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, Options{QueueBytes: 1})
+			f.publish(1, "b")
+			s := f.subscribe(Library)
+			f.join(s, JoinRequest{Topics: []string{"a"}})
+			f.publish(2, "a")
+			f.join(s, JoinRequest{Topics: []string{"b"}, Since: new(cursorAt(0))})
+			if leaves {
+				s.Leave(nil, []string{"a"})
+			}
+			f.hub.Reset(Reset{Epoch: "e2", Snapshot: snapshot.New(1), Floor: snapshot.New(1), Restart: true})
+			var frames []Frame
+			for more, _ := s.take(nil); len(more) > 0; more, _ = s.take(nil) {
+				frames = append(frames, more...)
+			}
+			if len(frames) != 4 { // both $joined and a $resync, then $left or another $resync
+				t.Errorf("%d frames", len(frames))
+			}
+			for n, frame := range frames {
+				c, err := snapshot.DecodeCursor(frame.Cursor)
+				if err != nil && frame.Cursor != "" {
+					t.Fatal(err)
+				}
+				told := !leaves && n == len(frames)-1
+				if (c.Epoch == "e2") != told {
+					t.Errorf("%s with a cursor of %q", frame.Data, c.Epoch)
+				}
+			}
+		})
 	}
 }

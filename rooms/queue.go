@@ -65,7 +65,9 @@ func (s *Subscriber) restart(seq uint64) {
 			s.bytes -= e.bytes()
 			return true
 		}
-		e.span.cursor, e.span.join.lost = s.hub.cursor, true
+		// It keeps its cursor: one of the new epoch would say that what was dropped
+		// before it, of other topics, had been sent.
+		e.span.join.lost = true
 		for _, t := range e.span.join.topics {
 			if m := s.topics[t]; m != nil {
 				m.from = seq + 1
