@@ -302,7 +302,7 @@ func TestCanary_is_waited_for_anew(t *testing.T) {
 	d.turns(t, "the canary is", "trigger disabled:")
 	poll(t, func() bool { return d.canary.overdue() > 2*time.Second })
 	c := dial(t, d.http, "topics=messages")
-	exec(t, conn, `BEGIN; ALTER TABLE rowcast.canary ENABLE TRIGGER USER; SELECT rowcast.sing('another', 1); ALTER TABLE rowcast.canary DISABLE TRIGGER USER; COMMIT`)
+	exec(t, conn, `BEGIN; ALTER TABLE rowcast.canary ENABLE TRIGGER USER; SELECT rowcast.sing('another', 1000000000000); ALTER TABLE rowcast.canary DISABLE TRIGGER USER; COMMIT`)
 	exec(t, conn, `INSERT INTO messages (topic_id) VALUES (7)`)
 	c.want("message_created") // and so the other's has come
 	if late := d.canary.overdue(); late < 2*time.Second {
