@@ -119,8 +119,8 @@ func (w *world) start() {
 	w.admin = said.Admin
 }
 
-// overflows are how many queues of clients were full so far.
-func (w *world) overflows() (count int) {
+// metric is one of the daemon's figures.
+func (w *world) metric(name string) (count int) {
 	w.t.Helper()
 	response, err := http.Get("http://" + w.admin + "/metrics")
 	if err != nil {
@@ -128,12 +128,12 @@ func (w *world) overflows() (count int) {
 	}
 	defer response.Body.Close() //nolint:errcheck // what was needed is read
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		if _, err := fmt.Sscanf(lines.Text(), "rowcast_queue_overflows_total %d", &count); err == nil {
+		if _, err := fmt.Sscanf(lines.Text(), name+" %d", &count); err == nil {
 			http.DefaultClient.CloseIdleConnections()
 			return count
 		}
 	}
-	w.t.Fatal("no overflows are counted")
+	w.t.Fatalf("there is no metric %s", name)
 	return 0
 }
 
