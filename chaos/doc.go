@@ -4,6 +4,7 @@
 //	go run ./chaos                            every scenario, three seeds each
 //	go run ./chaos -run rolling -seeds 50
 //	go run ./chaos -run kill -seed 17 -seeds 1      a failure again
+//	go run ./chaos -broken all                daemons with a fault: each must be caught
 //	go run ./chaos soak -for 1h               whether what lives long gets bigger
 //
 // A run is one scenario with one seed: an application writes to a fresh database,
