@@ -119,7 +119,7 @@ func (s *Subscriber) evict(topics []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ended := s.part(left)
-	s.enqueue(Frame{Kind: Notice, Data: RevokedFrame(left)}, ended...)
+	s.enqueue(newFrame(Notice, RevokedFrame(left), ""), ended...)
 }
 
 // judgeAnew ends a subscriber whose topics are judged. The hub's lock is held.

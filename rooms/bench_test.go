@@ -25,7 +25,7 @@ func BenchmarkPublish(b *testing.B) {
 				batch.Items[0].XID, batch.Snapshot = f.xid, snapshot.New(f.xid+1)
 				f.hub.Publish(batch)
 				for _, s := range members {
-					if frames, err := s.take(buf[:0]); err != nil || len(frames) != 1 {
+					if frames, _, err := s.take(buf[:0]); err != nil || len(frames) != 1 {
 						b.Fatal(len(frames), err)
 					}
 				}
@@ -108,7 +108,7 @@ func BenchmarkRevoke(b *testing.B) {
 		f.access(Revoked, s.subject, topics...)
 		f.join(s, JoinRequest{Topics: topics, Mark: f.hub.Mark()})
 		for {
-			frames, err := s.take(buf[:0])
+			frames, _, err := s.take(buf[:0])
 			if err != nil {
 				b.Fatal(err)
 			}

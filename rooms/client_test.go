@@ -194,7 +194,7 @@ func (c *client) fetch(topic string) {
 
 // receive moves what the hub has for the client onto the wire.
 func (c *client) receive(t *rapid.T) bool {
-	frames, err := c.conn.sub.take(nil)
+	frames, _, err := c.conn.sub.take(nil)
 	if err != nil && len(c.conn.inbox) == 0 {
 		c.over(t, err)
 		return false

@@ -38,8 +38,8 @@ func FuzzSince(f *testing.F) {
 			t.Fatal(err)
 		}
 		var got []string
-		frames, err := s.take(nil)
-		for ; err == nil && len(frames) > 0; frames, err = s.take(nil) {
+		frames, _, err := s.take(nil)
+		for ; err == nil && len(frames) > 0; frames, _, err = s.take(nil) {
 			for _, frame := range frames {
 				if !json.Valid(frame.Data) {
 					t.Fatalf("no JSON: %q", frame.Data)

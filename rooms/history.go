@@ -19,8 +19,9 @@ const (
 // entry is an item in its place. Immutable; histories and queues share it.
 type entry struct {
 	Item
-	seq uint64        // the hub's own count of items: no gaps, never again
-	at  time.Duration // when it was published, by the hub's clock
+	framed []byte        // the WebSocket frame of which Data is the end
+	seq    uint64        // the hub's own count of items: no gaps, never again
+	at     time.Duration // when it was published, by the hub's clock
 	// mark sees the transactions of this entry and of all before it: a cursor
 	// that sees no less has nothing to get from here or from earlier.
 	mark snapshot.Snapshot
@@ -97,6 +98,9 @@ func (h *history) add(item Item, cursor string, now time.Duration) *entry {
 	}
 	h.seq++
 	e := &entry{Item: item, seq: h.seq, at: now, mark: h.top, resume: cmp.Or(item.Cursor, cursor)}
+	if item.Reason == "" {
+		e.framed, e.Data = frameText(item.Data)
+	}
 	h.entries = append(h.entries, e)
 	if e.Reason != "" {
 		h.resyncs = append(h.resyncs, e)

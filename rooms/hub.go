@@ -69,6 +69,9 @@ type Hub struct {
 	memberships int
 	subscribers []*Subscriber
 	subjects    map[string]map[*Subscriber]struct{} // those who have a subject
+	backlog     backlog
+
+	shards *shards
 
 	polls    sync.Mutex
 	nextPoll *poll         // the one that who asks now will wait for
@@ -99,7 +102,9 @@ func New(o Options) *Hub {
 		history:  history{limit: o.HistoryBytes, age: o.HistoryAge},
 		ledger:   newLedger(),
 		polling:  make(chan struct{}, 1),
+		shards:   newShards(),
 	}
+	h.backlog = newBacklog(h.shards, h.o.QueueBytes/2)
 	h.history.reset(snapshot.Snapshot{}, 0)
 	h.resyncs = map[Reason]uint64{}
 	return h
@@ -159,18 +164,29 @@ func (h *Hub) reset(r Reset) (items, told int) {
 		s.restart(e.seq)
 	}
 	h.deliver(e)
+	h.backlog.handOver()
 	for _, s := range h.subscribers {
 		s.judgeAnew() // told first: it hears nothing afterwards
 	}
 	return len(h.history.entries), len(h.subscribers)
 }
 
-// Publish hands a piece of a batch to the members of its rooms. It never waits
-// for any of them.
+// Publish hands a piece of a batch to the members of its rooms. It waits for none of
+// them, but for those who write to them, when it is far ahead: the source is to read
+// no faster than that.
 func (h *Hub) Publish(b Batch) {
 	for i := range b.Items {
-		h.publish(b.Items[i], b.Snapshot)
+		if far := h.publish(b.Items[i], b.Snapshot); far {
+			h.shards.wait()
+		}
 	}
+	var few [fewWoken]*Subscriber
+	h.shards.write(h.settle(b, few[:0]))
+}
+
+// settle moves the hub's cursor to the batch's end, and returns the few who were woken
+// and not handed over, in few's memory.
+func (h *Hub) settle(b Batch, few []*Subscriber) []*Subscriber {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.history.advance(b.Snapshot)
@@ -178,27 +194,30 @@ func (h *Hub) Publish(b Batch) {
 		h.snapshot = b.Snapshot
 		h.cursor = snapshot.Cursor{Epoch: h.epoch, Snapshot: b.Snapshot}.Encode()
 	}
+	return h.backlog.few(few)
 }
 
 // publish takes the lock for one item: a long batch in a large room keeps
-// nobody waiting longer than that.
-func (h *Hub) publish(item Item, s snapshot.Snapshot) {
+// nobody waiting longer than that. It reports whether it is far ahead of those who write.
+func (h *Hub) publish(item Item, s snapshot.Snapshot) (far bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if item.Access != nil {
 		h.change(item)
-		return
+		return false
 	}
 	if item.Hidden {
 		h.whisper(item)
-		return
+		return false
 	}
 	now := h.now()
 	h.history.advance(s)
 	e := h.history.add(item, h.cursor, now)
 	h.published++
+	before := h.delivered
 	h.deliver(e)
 	h.history.evict(now)
+	return h.backlog.published(int(h.delivered-before), e.queued())
 }
 
 // deliver hands an entry to the members of its rooms.
@@ -232,8 +251,12 @@ func (h *Hub) deliverTo(r *room, e *entry) {
 		return
 	}
 	for _, m := range r.members {
-		if m.sub.push(e) {
+		queued, woken := m.sub.push(e)
+		if queued {
 			h.delivered++
+		}
+		if woken {
+			h.backlog.add(m.sub)
 		}
 	}
 }
@@ -251,6 +274,9 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 		hidden:  o.Hidden,
 		guarded: o.Guarded,
 		known:   !o.Guarded,
+		outlet:  o.Outlet,
+		busy:    o.Outlet != nil,
+		shard:   h.shards.next(),
 		joining: make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
 		topics:  map[string]*membership{},

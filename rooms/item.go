@@ -4,7 +4,7 @@ import "rowcast/internal/snapshot"
 
 // Item is one thing to tell the members of some rooms: an event, or (with a
 // Reason) that they may have missed something, or (with Access) that somebody's
-// right to be there changed. Immutable once published.
+// right to be there changed.
 type Item struct {
 	// Topics are topic names. Those of a resync and of an access change may be
 	// patterns in which * stands for any text ("topic_*", "*"); no topic name
@@ -13,8 +13,8 @@ type Item struct {
 	Reason Reason  // "" for an event
 	Access *Access // nil for an event; such an item is not kept in the history
 
-	// Data is an event's JSON text, one line, made once: every member gets
-	// these bytes. nil for a resync.
+	// Data is an event's JSON text, one line. The hub copies it, once for all
+	// members. nil for a resync.
 	Data []byte
 	// Cursor resumes after this event; also inside Data. "" for an event
 	// nothing durable stands behind.

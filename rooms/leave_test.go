@@ -118,7 +118,7 @@ func TestLeave_answer(t *testing.T) {
 	s := f.subscribe(Library)
 	f.join(s, JoinRequest{Topics: []string{"a"}})
 	s.Leave([]byte(`7`), []string{"a"})
-	frames, err := s.take(nil)
+	frames, _, err := s.take(nil)
 	if err != nil || len(frames) != 2 {
 		t.Fatalf("%d frames, %v", len(frames), err)
 	}
@@ -177,7 +177,7 @@ func TestRestart_cursor(t *testing.T) {
 			}
 			f.hub.Reset(Reset{Epoch: "e2", Snapshot: snapshot.New(1), Floor: snapshot.New(1), Restart: true})
 			var frames []Frame
-			for more, _ := s.take(nil); len(more) > 0; more, _ = s.take(nil) {
+			for more, _, _ := s.take(nil); len(more) > 0; more, _, _ = s.take(nil) {
 				frames = append(frames, more...)
 			}
 			if len(frames) != 4 { // both $joined and a $resync, then $left or another $resync

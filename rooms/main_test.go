@@ -113,7 +113,7 @@ func (f *fixture) join(s *Subscriber, r JoinRequest) {
 func (f *fixture) frames(s *Subscriber) string {
 	var words []string
 	for {
-		frames, err := s.take(nil)
+		frames, _, err := s.take(nil)
 		if err != nil || len(frames) == 0 {
 			return strings.Join(words, " ")
 		}

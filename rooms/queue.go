@@ -11,8 +11,8 @@ const pieceBytes = 64 << 10
 // resyncBytes stands for the size of a $resync, which is written late.
 const resyncBytes = 128
 
-// keptQueue is the longest queue whose memory an empty queue keeps.
-const keptQueue = 256
+// keptQueue is the longest queue whose memory an empty queue keeps: 1.5 kB.
+const keptQueue = 64
 
 // element is one thing in a queue. Exactly one field is set.
 type element struct {
@@ -83,12 +83,26 @@ func (s *Subscriber) append(e element) {
 	s.rouse()
 }
 
-// rouse makes Next look.
+// rouse has what waits written.
 func (s *Subscriber) rouse() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	if s.wakes() {
+		s.shard.add(s)
 	}
+}
+
+// wakes reports whether somebody has to write now who does not yet; Next it tells
+// to look.
+func (s *Subscriber) wakes() bool {
+	if s.outlet == nil {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+		return false
+	}
+	woken := !s.busy
+	s.busy = true
+	return woken
 }
 
 // behind returns the open span at the queue's end, if there is one.

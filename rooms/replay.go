@@ -110,7 +110,7 @@ func (s *Subscriber) trails(sp *span) merge {
 // resync.
 func (s *Subscriber) appendEntry(buf []Frame, e *entry, r *replay) []Frame {
 	if e.Reason == "" {
-		return append(buf, Frame{Kind: Event, Data: e.Data, Cursor: e.Cursor})
+		return append(buf, Frame{Kind: Event, Data: e.Data, Framed: e.framed, Cursor: e.Cursor})
 	}
 	var topics []string
 	if r != nil {
@@ -134,11 +134,7 @@ func (s *Subscriber) appendResync(buf []Frame, topics []string, reason Reason, c
 	slices.Sort(topics)
 	topics = slices.Compact(topics)
 	s.hub.countResync(reason)
-	return append(buf, Frame{
-		Kind:   Resync,
-		Data:   ResyncFrame(topics, reason, s.hub.o.Spread, cursor),
-		Cursor: cursor,
-	})
+	return append(buf, newFrame(Resync, ResyncFrame(topics, reason, s.hub.o.Spread, cursor), cursor))
 }
 
 // passedOver appends the one $resync for a span whose events the history has
@@ -186,5 +182,5 @@ func (s *Subscriber) appendJoined(buf []Frame, ref json.RawMessage, j Joined) []
 	if s.level != Library {
 		return buf
 	}
-	return append(buf, Frame{Kind: Control, Data: JoinedFrame(ref, j), Cursor: j.Cursor})
+	return append(buf, newFrame(Control, JoinedFrame(ref, j), j.Cursor))
 }

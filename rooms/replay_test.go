@@ -107,7 +107,7 @@ func TestReplay(t *testing.T) {
 			s := f.subscribe(Library)
 			f.join(s, JoinRequest{Topics: []string{"a"}, Since: new(cursorAt(0))})
 			f.publish(1, "a")
-			frames, err := s.take(nil)
+			frames, _, err := s.take(nil)
 			if err != nil || len(frames) != 4 || frames[2].Cursor != cursorAt(2) || frames[3].Cursor != cursorAt(3) {
 				t.Errorf("got %+v, %v", frames, err)
 			}

@@ -25,7 +25,7 @@ func TestSlowSubscriber(t *testing.T) {
 		"is_live_again_at_the_head": func(t *testing.T, f *fixture) {
 			s := f.member("a")
 			f.publish(4, "a")
-			if _, err := s.take(nil); err != nil || s.behind() != nil {
+			if _, _, err := s.take(nil); err != nil || s.behind() != nil {
 				t.Error("still behind")
 			}
 		},
@@ -64,7 +64,7 @@ func TestSlowSubscriber(t *testing.T) {
 			f.publish(5, "a")
 			_ = s.Control(pong)
 			f.publish(40, "c")
-			frames, err := s.take(nil)
+			frames, _, err := s.take(nil)
 			if err != nil || len(frames) != 2 || frames[0].Kind != Resync || frames[0].Cursor != cursorAt(5) {
 				t.Errorf("got %+v, %v", frames, err)
 			}

@@ -26,34 +26,18 @@ type SubscriberOptions struct {
 	// Hidden: no client, but one of the daemon's own. It is in rooms apart, in which
 	// it gets the hidden items and nothing else, and in no figure.
 	Hidden bool
+	// Outlet takes the frames. With nil, somebody calls Next.
+	Outlet Outlet
 }
 
-// Kind tells frames apart without opening them.
-type Kind int8
-
-// The kinds.
-const (
-	Event Kind = iota
-	Resync
-	Ping
-	Control // the answer to a client's frame, or the last frame of all
-	Notice  // any other control frame
-)
-
-// Frame is one message to a client. Its bytes may be shared by all of them:
-// never change them.
-type Frame struct {
-	Kind   Kind
-	Data   []byte // one JSON object, one line
-	Cursor string // resumes after this frame; "" for none
-}
-
-// Subscriber is one connection's place in the hub. One goroutine calls Next;
-// the other methods may be called by any.
+// Subscriber is one connection's place in the hub. Where there is no Outlet, one
+// goroutine calls Next; the other methods may be called by any.
 type Subscriber struct {
 	hub     *Hub
 	level   Level
 	hidden  bool
+	outlet  Outlet
+	shard   *shard        // that writes to the outlet
 	joining chan struct{} // holds a token while a join is being answered
 	wake    chan struct{} // holds a token when Next may find something
 
@@ -72,33 +56,35 @@ type Subscriber struct {
 	past  []*membership // left, or evicted: what waits before their $left is still theirs
 	last  uint64        // the newest item offered: one in several rooms comes once
 	given time.Duration // when it was last given a cursor
+	busy  bool          // somebody writes, or will; or the outlet takes nothing now
 	err   error         // set: nothing is queued any more
 }
 
 // push hands the subscriber an item: the one place where the fan-out meets a
 // connection. It reports whether the item was queued: once for each subscriber,
-// and not when it is behind. The hub's lock is held.
-func (s *Subscriber) push(e *entry) bool {
+// and not when it is behind; and whether somebody has to write now. The hub's lock
+// is held.
+func (s *Subscriber) push(e *entry) (queued, woken bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil || s.last == e.seq {
-		return false
+		return false, false
 	}
 	s.last = e.seq
 	if s.behind() != nil {
-		return false // it will come upon it in the history
+		return false, false // it will come upon it in the history
 	}
 	size := e.queued()
 	if len(s.queue) > 0 && s.bytes+size > s.hub.o.QueueBytes {
 		s.overflow(e.seq)
-		return false
+		return false, false
 	}
 	if e.Cursor != "" {
 		s.given = e.at
 	}
 	s.bytes += size
-	s.append(element{event: e})
-	return true
+	s.queue = append(s.queue, element{event: e})
+	return true, s.wakes()
 }
 
 // whisper hands the subscriber a hidden item, which has no place in the history
@@ -107,7 +93,7 @@ func (s *Subscriber) whisper(item Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
-		s.enqueue(Frame{Kind: Event, Data: item.Data})
+		s.enqueue(newFrame(Event, item.Data, ""))
 	}
 }
 
@@ -123,7 +109,7 @@ func (s *Subscriber) Leave(ref json.RawMessage, topics []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left, ended := s.part(topics)
-	s.enqueue(Frame{Kind: Control, Data: LeftFrame(ref, left)}, ended...)
+	s.enqueue(newFrame(Control, LeftFrame(ref, left), ""), ended...)
 }
 
 // part takes the subscriber out of those of the topics that it is in. Both locks are
@@ -160,7 +146,7 @@ func (s *Subscriber) tell(kind Kind, frame []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
-		s.enqueue(Frame{Kind: kind, Data: frame})
+		s.enqueue(newFrame(kind, frame, ""))
 	}
 	return s.err
 }
@@ -170,7 +156,7 @@ func (s *Subscriber) tell(kind Kind, frame []byte) error {
 // or finished and all that waited was returned, its error is Err.
 func (s *Subscriber) Next(ctx context.Context, buf []Frame) ([]Frame, error) {
 	for {
-		frames, err := s.take(buf[:0])
+		frames, _, err := s.take(buf[:0])
 		if err != nil || len(frames) > 0 {
 			return frames, err
 		}
@@ -185,28 +171,29 @@ func (s *Subscriber) Next(ctx context.Context, buf []Frame) ([]Frame, error) {
 	}
 }
 
-// take returns what waits: nothing and no error when nothing does, or when a
-// span was not looked through yet; then wake says to go on.
-func (s *Subscriber) take(buf []Frame) ([]Frame, error) {
-	s.mu.Lock()
-	buf, more := s.drain(buf, false)
-	err := s.err
-	s.mu.Unlock()
-	if len(buf) > 0 {
-		return buf, nil
-	}
-	if !more {
-		return nil, err
-	}
-	s.hub.mu.RLock()
-	defer s.hub.mu.RUnlock()
+// take returns what waits. Nothing and no error: nothing does, and it is idle, or a
+// span was not looked through yet, and wake says to go on.
+func (s *Subscriber) take(buf []Frame) (_ []Frame, idle bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	buf, _ = s.drain(buf, true)
-	if len(s.queue) > 0 || len(buf) > 0 {
-		return buf, nil
+	buf, more := s.drain(buf, false)
+	if len(buf) == 0 && more {
+		s.mu.Unlock()
+		s.hub.mu.RLock()
+		defer s.hub.mu.RUnlock()
+		s.mu.Lock()
+		buf, _ = s.drain(buf, true)
 	}
-	return nil, s.err
+	switch {
+	case len(buf) > 0:
+		return buf, false, nil
+	case len(s.queue) > 0:
+		return nil, false, nil
+	case s.err != nil:
+		return nil, false, s.err
+	}
+	s.busy = false
+	return nil, true, nil
 }
 
 // Finish leaves all topics and lets Next return what waits, then the frame
@@ -227,7 +214,7 @@ func (s *Subscriber) finish(last []byte, cause error) {
 	}
 	s.settle()
 	if last != nil {
-		s.enqueue(Frame{Kind: Control, Data: last})
+		s.enqueue(newFrame(Control, last, ""))
 	}
 	s.end(cause)
 }

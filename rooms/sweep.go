@@ -68,7 +68,7 @@ func (h *Hub) ping(first int, quiet time.Duration) bool {
 		s.mu.Lock()
 		if s.err == nil && len(s.queue) == 0 && now-s.given >= quiet {
 			if frame == nil {
-				frame = &ownFrame{Frame: Frame{Kind: Ping, Data: PingFrame(h.cursor, time.Now()), Cursor: h.cursor}}
+				frame = &ownFrame{Frame: newFrame(Ping, PingFrame(h.cursor, time.Now()), h.cursor)}
 			}
 			s.given = now
 			s.bytes += int64(len(frame.Data))

@@ -1,0 +1,183 @@
+package rooms
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// fewWoken are written for by the publisher: sooner than a goroutine would
+	// have been woken to do it.
+	fewWoken = 16
+
+	// framesMost is how many frames Publish may put into queues before it waits for
+	// the shards: some 24 MB of them.
+	framesMost = 1 << 20
+)
+
+// shards write for the subscribers that have an outlet. Each subscriber stays in
+// its own for life, so that the cores do not take connections from one another.
+type shards struct {
+	all    []*shard
+	turn   atomic.Uint32
+	frames sync.Pool // of *[]Frame, for those who write
+}
+
+func newShards() *shards {
+	s := &shards{all: make([]*shard, runtime.GOMAXPROCS(0)), frames: sync.Pool{New: func() any { return new([]Frame) }}}
+	for i := range s.all {
+		s.all[i] = &shard{shards: s, number: i}
+		s.all[i].swept.L = &s.all[i].mu
+	}
+	return s
+}
+
+// next returns the shard for the next subscriber.
+func (s *shards) next() *shard { return s.all[int(s.turn.Add(1))%len(s.all)] }
+
+// write writes for each of the list, who must not be in any shard.
+func (s *shards) write(list []*Subscriber) {
+	frames := s.frames.Get().(*[]Frame)
+	defer s.frames.Put(frames)
+	for _, sub := range list {
+		*frames = sub.write(*frames)
+	}
+}
+
+// wait returns when the shards have been at everyone who has something to write now.
+func (s *shards) wait() {
+	for _, sh := range s.all {
+		sh.wait()
+	}
+}
+
+// shard is a list of subscribers that have something to write, and while there are
+// any, a goroutine that goes from one to the next. What is published meanwhile waits
+// in the queues, and goes with the rest in one system call: the further a shard is
+// behind, the cheaper it gets.
+type shard struct {
+	shards *shards
+	number int
+
+	mu       sync.Mutex
+	ready    []*Subscriber // each is here once
+	sweeping bool
+	sweeps   uint64 // that have ended
+	swept    sync.Cond
+}
+
+// add makes subscribers ready. It takes the shard's lock alone, and may be called
+// under any other.
+func (sh *shard) add(s ...*Subscriber) {
+	if len(s) == 0 {
+		return
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.ready = append(sh.ready, s...)
+	if !sh.sweeping {
+		sh.sweeping = true
+		go sh.sweep() // it ends by itself, for nothing makes it wait
+	}
+}
+
+// sweep writes for those who are ready, and for those who have become so by then,
+// until nobody is.
+func (sh *shard) sweep() {
+	var list []*Subscriber
+	for list = sh.swap(list); len(list) > 0; list = sh.swap(list) {
+		sh.shards.write(list)
+		clear(list)
+	}
+}
+
+// swap ends a sweep and begins the next: it returns who is ready, and puts the empty
+// list in the place of theirs.
+func (sh *shard) swap(list []*Subscriber) []*Subscriber {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	list, sh.ready = sh.ready, list[:0]
+	sh.sweeping = len(list) > 0
+	sh.sweeps++
+	sh.swept.Broadcast()
+	return list
+}
+
+// wait returns when those who are ready now have been written for.
+func (sh *shard) wait() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	end := sh.sweeps + 1
+	if len(sh.ready) > 0 {
+		end++ // theirs comes after the one under way
+	}
+	for sh.sweeping && sh.sweeps < end {
+		sh.swept.Wait()
+	}
+}
+
+// backlog is what publishing leaves to be written: who has to be written for and is in
+// no shard yet, by shard, and how much was published since the shards were last waited
+// for. Guarded by the hub's lock.
+type backlog struct {
+	shards *shards
+	woken  [][]*Subscriber
+	n      int // of them
+
+	frames int   // put into queues
+	bytes  int64 // of the items they are of
+	most   int64 // bytes
+}
+
+func newBacklog(s *shards, most int64) backlog {
+	return backlog{shards: s, woken: make([][]*Subscriber, len(s.all)), most: most}
+}
+
+func (b *backlog) add(s *Subscriber) {
+	b.woken[s.shard.number] = append(b.woken[s.shard.number], s)
+	b.n++
+}
+
+// published counts an item that was put into so many queues. Those who were woken are
+// left to their shards when they are no longer few. far says that the shards must be
+// waited for: for memory's sake there are too many frames in queues, or so many bytes
+// that a queue could be full whose client keeps up.
+func (b *backlog) published(frames int, bytes int64) (far bool) {
+	if frames > 0 {
+		b.frames += frames
+		b.bytes += bytes
+	}
+	if far = b.frames >= framesMost || b.bytes >= b.most; far {
+		b.frames, b.bytes = 0, 0
+	}
+	if far || b.n > fewWoken {
+		b.handOver()
+	}
+	return far
+}
+
+// handOver leaves those who were woken to their shards.
+func (b *backlog) handOver() {
+	for i, list := range b.woken {
+		b.shards.all[i].add(list...)
+	}
+	b.clear()
+}
+
+// few returns those who were woken, who are few, in list's memory.
+func (b *backlog) few(list []*Subscriber) []*Subscriber {
+	for _, l := range b.woken {
+		list = append(list, l...)
+	}
+	b.clear()
+	return list
+}
+
+func (b *backlog) clear() {
+	for i, list := range b.woken {
+		clear(list)
+		b.woken[i] = list[:0]
+	}
+	b.n = 0
+}
