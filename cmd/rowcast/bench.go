@@ -1,9 +1,12 @@
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"rowcast/bench"
+	"rowcast/bench/load"
 )
 
 func newBench() *cobra.Command {
@@ -32,4 +35,14 @@ Prints Markdown tables; takes about six minutes.`,
 		return interrupted(cmd.Context(), bench.Run(cmd.Context(), cmd.OutOrStdout(), o))
 	}
 	return cmd
+}
+
+// newBenchClient is the process that the bench starts to hold the clients.
+func newBenchClient() *cobra.Command {
+	return &cobra.Command{
+		Use:    load.Command,
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(cmd *cobra.Command, _ []string) error { return load.Serve(os.Stdin, cmd.OutOrStdout()) },
+	}
 }
