@@ -47,13 +47,14 @@ type Handler struct {
 	hub     *rooms.Hub
 	gate    *auth.Gate
 	o       Options
-	buffers sync.Pool
+	scratch sync.Pool
 
 	running sync.WaitGroup // one for each session, from begin to end
 
 	mu       sync.Mutex // guards what follows
 	down     bool       // Shutdown was called: nobody begins
-	sessions map[*session]struct{}
+	sessions []*session
+	keeper   keeper
 	ended    map[websocket.StatusCode]uint64
 }
 
@@ -81,12 +82,11 @@ func New(hub *rooms.Hub, gate *auth.Gate, o Options) *Handler {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Handler{
-		hub:      hub,
-		gate:     gate,
-		o:        o,
-		buffers:  sync.Pool{New: func() any { return new([]byte) }},
-		sessions: map[*session]struct{}{},
-		ended:    map[websocket.StatusCode]uint64{},
+		hub:     hub,
+		gate:    gate,
+		o:       o,
+		scratch: sync.Pool{New: newScratch},
+		ended:   map[websocket.StatusCode]uint64{},
 	}
 }
 
@@ -145,7 +145,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) accept(s *session, w http.ResponseWriter, r *http.Request, protocol string) bool {
 	// Who shakes hands and takes no answer holds nobody up; the socket sets its own.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.o.WriteTimeout))
-	hijack := &hijacker{ResponseWriter: w, wrap: func(c net.Conn) *socket { return newSocket(c, h.o, &h.buffers) }}
+	hijack := &hijacker{ResponseWriter: w, wrap: func(c net.Conn) *socket { return newSocket(c, h.o.WriteTimeout, &h.scratch, s.drained) }}
 	conn, err := websocket.Accept(hijack, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{protocol},
 		InsecureSkipVerify: true, // the gate has looked at the origin
@@ -187,13 +187,15 @@ func (h *Handler) begin(protocol string, hurry context.CancelFunc) *session {
 	if h.down {
 		return nil
 	}
-	sub, err := h.hub.Subscribe(rooms.SubscriberOptions{Level: level, Guarded: !h.gate.Open()})
-	if err != nil {
+	s := newSession(h, level, hurry)
+	var err error
+	if s.sub, err = h.hub.Subscribe(rooms.SubscriberOptions{Level: level, Guarded: !h.gate.Open(), Outlet: s}); err != nil {
 		return nil // the hub is closed
 	}
-	s := newSession(h, level, sub, hurry)
 	h.running.Add(1)
-	h.sessions[s] = struct{}{}
+	s.index = len(h.sessions)
+	h.sessions = append(h.sessions, s)
+	h.keepSoon()
 	return s
 }
 
@@ -209,7 +211,10 @@ func (h *Handler) end(s *session, cause error) {
 	}
 	h.o.Logger.Debug("session ended", "session", s.id, "err", cause)
 	h.mu.Lock()
-	delete(h.sessions, s)
+	last := len(h.sessions) - 1
+	h.sessions[s.index], h.sessions[last].index = h.sessions[last], s.index
+	h.sessions[last] = nil
+	h.sessions = h.sessions[:last]
 	h.ended[closeCode(cause)]++
 	h.mu.Unlock()
 	h.running.Done()
@@ -224,7 +229,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	h.down = true
 	var silent []*session
-	for s := range h.sessions {
+	for _, s := range h.sessions {
 		if s.level == rooms.Plain {
 			silent = append(silent, s)
 			continue
@@ -268,7 +273,7 @@ func (h *Handler) closePlain(ctx context.Context, sessions []*session) {
 func (h *Handler) cut() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for s := range h.sessions {
+	for _, s := range h.sessions {
 		s.sever()
 	}
 }

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"context"
-	"errors"
 	"io"
 	"slices"
 	"time"
@@ -71,8 +70,6 @@ func (s *session) receive(ctx context.Context) ([]byte, error) {
 // gone, or else one that broke the framing.
 func (s *session) fault(err error) error {
 	switch {
-	case errors.Is(err, errSilent):
-		return ending{code: closeSilent}
 	case s.socket.broken.Load() || websocket.CloseStatus(err) != -1:
 		return errGone
 	}

@@ -44,7 +44,8 @@ func FuzzFrame(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer sub.Close(errGone)
-		s := newSession(handler, rooms.Library, sub, func() {})
+		s := newSession(handler, rooms.Library, func() {})
+		s.sub = sub
 		s.admit(gate.Anonymous(), nil)
 		if _, err := next(t, sub); err != nil { // $welcome
 			t.Fatal(err)

@@ -14,10 +14,12 @@ import (
 	"rowcast/rooms/auth"
 )
 
-// session is one connection's life. See doc.go for its goroutines.
+// session is one connection's life, and the hub's outlet. See doc.go for its
+// goroutines.
 type session struct {
 	h     *Handler
 	id    string
+	index int // in Handler.sessions; guarded by its lock
 	level rooms.Level
 	sub   *rooms.Subscriber
 	leave func()             // gives the place in the gate back; nil: it had none
@@ -31,12 +33,18 @@ type session struct {
 	joins    *auth.Bucket
 	bad      faults
 	hurried  faults
-	owed     chan struct{} // one for each frame of the client that was not answered yet
 	requests desk
+	owed     chan struct{} // one for each frame of the client that was not answered yet
+	cancel   context.CancelFunc
+	gone     chan struct{} // closed when the reader has ended
 
 	// The desk's own, and before it ServeHTTP's.
 	identity    *auth.Identity // nil: the client did not say yet who it is
 	disbelieved faults
+
+	answers  int            // among the frames sent last; whose the subscriber is, theirs it is
+	pinged   bool           // the keeper's own
+	farewell sync.WaitGroup // until the connection is closed
 
 	mu      sync.Mutex
 	conn    *websocket.Conn
@@ -44,19 +52,20 @@ type session struct {
 	severed bool
 }
 
-// newSession returns a session without a connection, of a client that is not
-// known yet.
-func newSession(h *Handler, level rooms.Level, sub *rooms.Subscriber, hurry context.CancelFunc) *session {
+// newSession returns a session without a connection and without a subscriber, of a
+// client that is not known yet.
+func newSession(h *Handler, level rooms.Level, hurry context.CancelFunc) *session {
 	s := &session{
 		h:      h,
 		id:     crand.Text()[:12],
 		level:  level,
-		sub:    sub,
 		hurry:  hurry,
 		frames: auth.NewBucket(h.o.FramesPerSecond),
 		joins:  auth.NewBucket(h.gate.Limits().JoinsPerSecond),
 		owed:   make(chan struct{}, maxOwed),
+		gone:   make(chan struct{}),
 	}
+	s.farewell.Add(1)
 	warn := s.warn
 	if level != rooms.Library {
 		warn = nil
@@ -93,21 +102,22 @@ func (s *session) dismiss(last []byte) {
 	s.hurry()
 }
 
+// connection returns the socket; nil before there is one.
+func (s *session) connection() *socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.socket
+}
+
 // run lives the session and returns what ended it.
 func (s *session) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		s.end(s.read(ctx))
-	}()
-	cause := s.write(ctx)
-	s.end(cause)
-	cancel() // a join that waits
-	s.linger(cause, gone)
-	s.hangUp(cause)
-	<-gone
+	ctx, s.cancel = context.WithCancel(ctx)
+	s.sub.Resume()
+	s.end(s.read(ctx))
+	close(s.gone)
+	s.farewell.Wait()
 	s.requests.wait()
+	s.socket.flushers.Wait()
 	return s.sub.Err()
 }
 
@@ -124,10 +134,67 @@ func (s *session) end(cause error) {
 	}
 }
 
+// Send implements rooms.Outlet.
+func (s *session) Send(frames []rooms.Frame) (more bool) {
+	s.answers = answers(frames)
+	all, err := s.socket.send(frames)
+	if err != nil {
+		s.end(errGone)
+	}
+	if all {
+		s.settle(s.answers)
+	}
+	return all
+}
+
+// answers returns how many of the frames answer one of the client's.
+func answers(frames []rooms.Frame) (n int) {
+	for _, f := range frames {
+		if f.Kind == rooms.Control {
+			n++
+		}
+	}
+	return n
+}
+
+// drained goes on where a send found the socket congested.
+func (s *session) drained(waiting bool, err error) {
+	switch {
+	case errors.Is(err, errStuck):
+		s.end(ending{code: closeStuck})
+	case err != nil:
+		s.end(errGone)
+	}
+	if waiting {
+		s.settle(s.answers)
+		s.sub.Resume()
+	}
+}
+
+// settle counts answers that were sent.
+func (s *session) settle(answers int) {
+	for range answers {
+		select {
+		case <-s.owed:
+		default: // $welcome
+		}
+	}
+}
+
+// End implements rooms.Outlet: what there was to send is sent.
+func (s *session) End(cause error) {
+	s.cancel()  // a join that waits
+	go func() { // run waits for it
+		defer s.farewell.Done()
+		s.linger(cause)
+		s.hangUp(cause)
+	}()
+}
+
 // linger keeps those open for a moment who are all sent away at once, to be judged
 // anew, and at the plain level hear no $bye that spreads their return. They are in
 // no room any more.
-func (s *session) linger(cause error, gone <-chan struct{}) {
+func (s *session) linger(cause error) {
 	if s.level != rooms.Plain || !errors.Is(cause, rooms.ErrUncertain) {
 		return
 	}
@@ -135,7 +202,7 @@ func (s *session) linger(cause error, gone <-chan struct{}) {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-gone: // or cut off
+	case <-s.gone: // or cut off
 	}
 }
 
@@ -143,46 +210,13 @@ func (s *session) linger(cause error, gone <-chan struct{}) {
 // client's close frame, but waits on for as long as the payload of a frame drips.
 const closeWait = 10 * time.Second
 
-// hangUp closes the connection as the writer's end demands. A stuck socket may
-// hold half a frame, be it of an $error: nothing may follow it.
+// hangUp closes the connection as the cause demands. Where writing failed half a frame
+// may have left, be it of an $error: nothing may follow it.
 func (s *session) hangUp(cause error) {
 	limit := time.AfterFunc(closeWait, func() { _ = s.socket.Close() })
 	defer limit.Stop()
-	if code := closeCode(cause); code != 0 && code != closeStuck {
+	if code := closeCode(cause); code != 0 && s.socket.alive() {
 		_ = s.conn.Close(code, "")
 	}
 	_ = s.conn.CloseNow()
-}
-
-// write sends what the hub has for the client until there is no more.
-func (s *session) write(ctx context.Context) error {
-	var frames []rooms.Frame
-	for {
-		var err error
-		frames, err = s.sub.Next(ctx, frames)
-		if err != nil {
-			return err
-		}
-		err = s.socket.send(frames)
-		if errors.Is(err, errStuck) {
-			return ending{code: closeStuck}
-		}
-		if err != nil {
-			return errGone
-		}
-		s.settle(frames)
-		clear(frames)
-	}
-}
-
-// settle counts the answers among the frames sent.
-func (s *session) settle(frames []rooms.Frame) {
-	for _, f := range frames {
-		if f.Kind == rooms.Control {
-			select {
-			case <-s.owed:
-			default: // $welcome
-			}
-		}
-	}
 }

@@ -1,11 +1,9 @@
 package ws
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"net"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -14,157 +12,231 @@ import (
 	"rowcast/rooms"
 )
 
-var (
-	errSilent = errors.New("nothing heard for two heartbeats")
-	errStuck  = errors.New("socket accepted no byte for the write timeout")
-)
+var errStuck = errors.New("socket accepted no byte for the write timeout")
 
 // The parts of a frame's first byte that matter here (RFC 6455 section 5.2).
 const (
-	finText   = 0x81
-	opClose   = 0x8
-	opPong    = 0xA
-	opcode    = 0x0F
-	wholePing = "\x89\x00"
+	opClose = 0x8
+	opPong  = 0xA
+	opcode  = 0x0F
 )
 
-// maxOwn bounds the control frames that wait for their turn. Pongs beyond it
+// maxOwn bounds the library's frames that wait in a congested socket. Pongs beyond it
 // are left out: one of several may be answered (RFC 6455 section 5.5.3).
 const maxOwn = 4 << 10
 
 // longWrite is longer than a write takes to a peer that reads.
 const longWrite = 100 * time.Millisecond
 
-// socket is the connection under the WebSocket library. The library keeps
-// handshake, reading, control frames and the close handshake; events and our
-// control frames go past it, several in one system call. Whoever writes has the
-// turn for as long as whole frames take, so none is ever torn; the library never
-// waits for the turn, so its reader never waits for a slow writer.
+// socket is the connection under the WebSocket library. The library keeps handshake,
+// reading, control frames and the close handshake; what the hub sends goes past it,
+// several frames in one system call that does not wait. What the kernel does not take
+// is the flusher's, a goroutine that is there until all of it is written:
+//
+//	┌──────┐  the kernel is full   ┌───────────┐  send: not before drained
+//	│ free │ ────────────────────▶ │ congested │  Write: behind what waits
+//	└──────┘ ◀──────────────────── └───────────┘
+//	           all written: drained
+//
+// Frames leave whole, for whoever writes holds the lock, or is the flusher. A
+// connection to which no write is possible that does not wait, as with TLS, is
+// congested with each.
 type socket struct {
-	net.Conn                // the interface, not *net.TCPConn, whose ReadFrom would go past Write
-	heartbeat time.Duration // of silence before a ping; two of them end the connection
-	stall     time.Duration // that the peer may accept no byte
-	buffers   *sync.Pool    // of *[]byte, for a batch of frames
+	net.Conn                               // the interface, not *net.TCPConn, whose ReadFrom would go past Write
+	direct   *direct                       // writes that do not wait; nil: there are none
+	stall    time.Duration                 // that the peer may accept no byte
+	drained  func(waiting bool, err error) // what was congested is written, or never will be; waiting: so is the next send
+	scratch  *sync.Pool                    // of *scratch
 
-	broken atomic.Bool   // reading failed: what the library reports then is no fault of the client's
-	begun  atomic.Int64  // when the present write was, in Unix nanoseconds; 0: there is none
-	turn   chan struct{} // holds one while somebody writes
+	heard    atomic.Int64 // when something was last read, in Unix nanoseconds
+	broken   atomic.Bool  // reading failed: what the library reports then is no fault of the client's
+	flushers sync.WaitGroup
 
-	mu      sync.Mutex
-	own     []byte // whole control frames that wait for the turn
-	closing bool   // a close frame left or waits in own: nothing comes after it
+	mu        sync.Mutex
+	part      []byte      // the beginning of a frame of the library's
+	rest      net.Buffers // what waits for the flusher; the first may be the end of a frame
+	own       int         // bytes of the library's in rest
+	congested time.Time   // since when there is a flusher; zero: there is none
+	waiting   bool        // send has returned false
+	closing   bool        // a close frame left or waits: nothing comes after it
+	dead      bool
 }
 
-func newSocket(conn net.Conn, o Options, buffers *sync.Pool) *socket {
-	return &socket{
-		Conn:      conn,
-		heartbeat: o.Heartbeat,
-		stall:     o.WriteTimeout,
-		buffers:   buffers,
-		turn:      make(chan struct{}, 1),
-	}
+func newSocket(conn net.Conn, stall time.Duration, scratch *sync.Pool, drained func(waiting bool, err error)) *socket {
+	s := &socket{Conn: conn, direct: newDirect(conn), stall: stall, scratch: scratch, drained: drained}
+	s.heard.Store(time.Now().UnixNano())
+	return s
 }
 
-// Read is the library's way in. It is also the heartbeat: silence is answered
-// with a ping, more silence with errSilent. While a write waits for the peer no
-// answer is expected: a ping would wait behind it, and write itself knows when the
-// peer takes nothing.
+// Read is the library's way in.
 func (s *socket) Read(p []byte) (int, error) {
-	for silent := 0; ; silent++ {
-		err := s.SetReadDeadline(time.Now().Add(s.heartbeat))
-		if err != nil {
-			s.broken.Store(true)
-			return 0, err
-		}
-		n, err := s.Conn.Read(p)
-		switch {
-		case n > 0 || err == nil:
-			return n, nil
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-		case s.congested():
-			silent = -1
-			continue
-		case silent > 0:
-			err = errSilent
-		default:
-			if _, err = s.Write([]byte(wholePing)); err == nil {
-				continue
-			}
-		}
+	n, err := s.Conn.Read(p)
+	if err != nil {
 		s.broken.Store(true)
-		return 0, err
 	}
+	s.heard.Store(time.Now().UnixNano())
+	return n, err
 }
 
-// Write is the library's way out: one whole control frame a call, for the
-// library never sends data and its buffer holds the longest control frame. It
-// does not wait for the turn.
+// silence is how long nothing was heard. While the peer takes nothing no answer is
+// expected: a ping would wait behind the rest, and the flusher knows when to give up.
+func (s *socket) silence(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.congested.IsZero() && now.Sub(s.congested) >= longWrite {
+		s.heard.Store(now.UnixNano())
+	}
+	return now.Sub(time.Unix(0, s.heard.Load()))
+}
+
+// Write is the library's way out, for control frames: it never sends data. It does not
+// wait, so that the library's reader, which answers pings, never does. Frames leave
+// whole, however the library cuts them.
 func (s *socket) Write(p []byte) (int, error) {
 	s.mu.Lock()
-	op := p[0] & opcode
-	if !s.closing && (op != opPong || len(s.own) < maxOwn) {
-		s.own = append(s.own, p...)
-		s.closing = op == opClose
+	defer s.mu.Unlock()
+	s.part = append(s.part, p...)
+	for n := frameLen(s.part); n > 0 && n <= len(s.part); n = frameLen(s.part) {
+		if err := s.pass(s.part[:n:n]); err != nil {
+			return 0, err
+		}
+		s.part = s.part[n:]
 	}
-	s.mu.Unlock()
-	return len(p), s.flush()
+	if len(s.part) == 0 {
+		s.part = nil // its memory may wait in rest
+	}
+	return len(p), nil
 }
 
-// send writes the frames, whole and in order, and returns when the kernel has them.
-func (s *socket) send(frames []rooms.Frame) error {
-	pooled := s.buffers.Get().(*[]byte)
-	defer s.buffers.Put(pooled)
-	batch := (*pooled)[:0]
-	for _, f := range frames {
-		batch = appendText(batch, f.Data)
+// pass writes a frame of the library's.
+func (s *socket) pass(frame []byte) error {
+	op := frame[0] & opcode
+	if s.closing || op == opPong && s.own+len(frame) > maxOwn {
+		return nil
 	}
-	*pooled = batch
-
-	s.turn <- struct{}{}
-	closing := s.isClosing()
-	var err error
-	if !closing {
-		err = s.write(batch)
-	}
-	<-s.turn
-	if err == nil {
-		err = s.flush() // the close frame too, if it came while the turn was taken
-	}
-	if err == nil && closing {
-		err = net.ErrClosed
+	s.closing = op == opClose
+	all, err := s.put(rooms.Frame{Framed: frame})
+	if !all {
+		s.own += len(frame)
 	}
 	return err
 }
 
-// flush writes the control frames that wait, unless somebody else has the
-// turn: they flush when they have given it back.
-func (s *socket) flush() error {
-	for s.waits() {
-		select {
-		case s.turn <- struct{}{}:
-		default:
-			return nil
-		}
-		err := s.write(s.takeOwn())
-		<-s.turn
-		if err != nil {
-			return err
-		}
+// send writes the frames in order. It returns false when they wait for the kernel:
+// then drained is called, before which there must be no other send.
+func (s *socket) send(frames []rooms.Frame) (all bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return true, nil
 	}
-	return nil
+	all, err = s.put(frames...)
+	s.waiting = !all
+	return all, err
 }
 
-// write writes all of p, for as long as the peer accepts some of it now and
-// then. (A TLS connection does not survive a timeout: there, all of it at once.)
-func (s *socket) write(p []byte) error {
-	for len(p) > 0 {
-		now := time.Now()
-		if err := s.SetWriteDeadline(now.Add(s.stall)); err != nil {
+// put writes the frames, or what the kernel takes now, and leaves the rest to the
+// flusher.
+func (s *socket) put(frames ...rooms.Frame) (all bool, err error) {
+	if s.dead {
+		return true, net.ErrClosed
+	}
+	n := 0
+	if s.direct != nil && s.congested.IsZero() {
+		if n, err = s.write(frames); err != nil {
+			s.dead = true
+			return true, err
+		}
+	}
+	if s.direct == nil && len(frames) > 1 { // TLS makes a record of each
+		frames = []rooms.Frame{{Framed: joined(nil, frames)}}
+	}
+	for _, f := range frames {
+		if n >= len(f.Framed) {
+			n -= len(f.Framed)
+			continue
+		}
+		s.rest = append(s.rest, f.Framed[n:])
+		n = 0
+	}
+	if len(s.rest) == 0 {
+		return true, nil
+	}
+	if s.congested.IsZero() {
+		s.congested = time.Now()
+		s.flushers.Go(s.flush)
+	}
+	return false, nil
+}
+
+// scratch is what one write needs.
+type scratch struct {
+	*call
+	joined []byte
+}
+
+func newScratch() any { return &scratch{call: newCall()} }
+
+// write writes as much of the frames as the kernel takes now.
+func (s *socket) write(frames []rooms.Frame) (n int, err error) {
+	sc := s.scratch.Get().(*scratch)
+	defer s.scratch.Put(sc)
+	if len(frames) == 1 {
+		return sc.write(s.direct, frames[0].Framed)
+	}
+	sc.joined = joined(sc.joined[:0], frames)
+	return sc.write(s.direct, sc.joined)
+}
+
+// joined appends the frames to b.
+func joined(b []byte, frames []rooms.Frame) []byte {
+	for _, f := range frames {
+		b = append(b, f.Framed...)
+	}
+	return b
+}
+
+// flush is the flusher.
+func (s *socket) flush() {
+	var err error
+	for {
+		rest, waiting := s.next(err)
+		if len(rest) > 0 {
+			err = s.wait(rest)
+			continue
+		}
+		if waiting || err != nil {
+			s.drained(waiting, err)
+		}
+		return
+	}
+}
+
+// next returns what the flusher is to write. It ends when there is nothing, or err was
+// in its way.
+func (s *socket) next(err error) (rest net.Buffers, waiting bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.dead, s.rest = true, nil
+	}
+	rest, s.rest, s.own = s.rest, nil, 0
+	if len(rest) > 0 {
+		return rest, false
+	}
+	s.congested = time.Time{}
+	waiting, s.waiting = s.waiting, false
+	return nil, waiting
+}
+
+// wait writes all of it, for as long as the peer accepts some now and then. (A TLS
+// connection does not survive a timeout: there, all of it at once.)
+func (s *socket) wait(rest net.Buffers) error {
+	for {
+		if err := s.SetWriteDeadline(time.Now().Add(s.stall)); err != nil {
 			return err
 		}
-		s.begun.Store(now.UnixNano())
-		n, err := s.Conn.Write(p)
-		s.begun.Store(0)
+		n, err := rest.WriteTo(s.Conn)
 		switch {
 		case err == nil:
 			return nil
@@ -173,68 +245,37 @@ func (s *socket) write(p []byte) error {
 		case n == 0:
 			return errStuck
 		}
-		p = p[n:]
 	}
-	return nil
 }
 
-// congested reports whether a write waits for the peer.
-func (s *socket) congested() bool {
-	begun := s.begun.Load()
-	return begun != 0 && time.Since(time.Unix(0, begun)) >= longWrite
-}
-
-func (s *socket) waits() bool {
+// alive reports whether what is written may still arrive.
+func (s *socket) alive() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.own) > 0
+	return !s.dead
 }
 
-func (s *socket) takeOwn() []byte {
+// Close drops what waits.
+func (s *socket) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.own
-	s.own = nil
-	return p
+	s.dead, s.rest = true, nil
+	s.mu.Unlock()
+	return s.Conn.Close()
 }
 
-func (s *socket) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
-}
-
-// appendText appends data as one unmasked text frame (RFC 6455 section 5.2).
-func appendText(b, data []byte) []byte {
-	b = append(b, finText)
-	switch n := len(data); {
+// frameLen returns the length of the unmasked frame that p begins with; 0: p is too
+// short to tell.
+func frameLen(p []byte) int {
+	if len(p) < 2 {
+		return 0
+	}
+	switch n := int(p[1]); {
 	case n < 126:
-		b = append(b, byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
+		return 2 + n
+	case n == 126 && len(p) >= 4:
+		return 4 + int(binary.BigEndian.Uint16(p[2:]))
+	case n == 127 && len(p) >= 10:
+		return 10 + int(binary.BigEndian.Uint64(p[2:]))
 	}
-	return append(b, data...)
-}
-
-// hijacker hands the library our socket where it expects the server's connection.
-type hijacker struct {
-	http.ResponseWriter
-	wrap   func(net.Conn) *socket
-	socket *socket
-}
-
-// controlBuffer holds the longest control frame, 2+125 bytes, so that the
-// library's buffer lets each go in one Write.
-const controlBuffer = 128
-
-// Hijack implements http.Hijacker.
-func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	h.socket = h.wrap(conn)
-	return h.socket, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(h.socket, controlBuffer)), nil
+	return 0
 }

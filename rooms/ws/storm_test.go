@@ -190,7 +190,7 @@ func TestSession_forgotten(t *testing.T) {
 	c := w.signedIn(t, nil)
 	var session weak.Pointer[session]
 	w.handler.mu.Lock()
-	for s := range w.handler.sessions {
+	for _, s := range w.handler.sessions {
 		session = weak.Make(s)
 	}
 	w.handler.mu.Unlock()
@@ -301,7 +301,8 @@ func TestNotices(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sub.Close(errGone)
-	s := newSession(New(hub, gate, Options{}), rooms.Library, sub, func() {})
+	s := newSession(New(hub, gate, Options{}), rooms.Library, func() {})
+	s.sub = sub
 	s.admit(gate.Anonymous(), []byte(`{"type":"$authed"}`)) // and $welcome
 	s.warn(time.Minute)
 	for range 3 {
@@ -311,7 +312,7 @@ func TestNotices(t *testing.T) {
 	if err != nil || len(frames) != 3 {
 		t.Fatalf("%d frames, %v", len(frames), err)
 	}
-	if s.settle(frames); len(s.owed) != 2 {
+	if s.settle(answers(frames)); len(s.owed) != 2 {
 		t.Errorf("%d are owed, of three with one answer", len(s.owed))
 	}
 }
