@@ -141,8 +141,8 @@ func brokenBuilds() []broken {
 		{
 			name: "leaves-early", fault: "what waits when a topic is left is dropped",
 			file:     "rooms/subscriber.go",
-			find:     "LeftFrame(ref, left)}, ended...)",
-			replace:  "LeftFrame(ref, left)}, ended[:0]...)",
+			find:     "LeftFrame(ref, left), \"\"), ended...)",
+			replace:  "LeftFrame(ref, left), \"\"), ended[:0]...)",
 			scenario: "clients-leave", as: "^lost:",
 		},
 		{
@@ -183,7 +183,7 @@ func brokenBuilds() []broken {
 		{
 			name: "keeps-epoch", fault: "a new epoch is told to nobody",
 			file:     "rooms/hub.go",
-			find:     "	h.deliver(e)\n	for _, s := range h.subscribers {\n		s.judgeAnew()",
+			find:     "	h.deliver(e)\n	h.backlog.handOver()\n	for _, s := range h.subscribers {\n		s.judgeAnew()",
 			replace:  "	for _, s := range h.subscribers {\n		s.judgeAnew()",
 			scenario: "pg-kill", as: "^lost:",
 		},
