@@ -1,12 +1,15 @@
 package ws
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// keeperRounds is how often each connection is looked at within a heartbeat.
 	keeperRounds = 4
 
-	// keeperSteps is in how many steps all of them are.
+	// keeperSteps is in how many steps that is done for all of them.
 	keeperSteps = 25
 )
 
@@ -16,44 +19,39 @@ const (
 type keeper struct {
 	on    bool        // the timer is set, or has fired and will be
 	timer *time.Timer // nil before the first session
-	next  int         // in Handler.sessions
+	step  int         // of the round
 }
 
 // keep looks at some sessions, and sets the timer for the next.
 func (h *Handler) keep() {
-	piece := h.piece()
-	now := time.Now()
+	piece, ok := h.piece()
+	if !ok {
+		return
+	}
+	defer h.running.Done()
 	for _, s := range piece {
-		s.keep(now, h.o.Heartbeat)
+		s.keep()
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.keeper.on = false
 	h.keepSoon()
-	if piece != nil {
-		h.running.Done()
-	}
 }
 
 // piece returns the sessions whose turn it is, with which Shutdown waits for the
-// keeper, too.
-func (h *Handler) piece() []*session {
+// keeper, too. It is not ok when there is no session at all.
+func (h *Handler) piece() (_ []*session, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	all := len(h.sessions)
 	if all == 0 {
-		return nil
+		h.keeper.on = false
+		return nil, false
 	}
 	h.running.Add(1)
-	piece := make([]*session, 0, all/keeperSteps+1)
-	for len(piece) < min(cap(piece), all) {
-		if h.keeper.next >= all {
-			h.keeper.next = 0
-		}
-		piece = append(piece, h.sessions[h.keeper.next])
-		h.keeper.next++
-	}
-	return piece
+	step := h.keeper.step
+	h.keeper.step = (step + 1) % keeperSteps
+	return slices.Clone(h.sessions[step*all/keeperSteps : (step+1)*all/keeperSteps]), true
 }
 
 // keepSoon sets the timer, unless it is set or there is no session. The lock is held.
@@ -74,19 +72,20 @@ func (h *Handler) keepSoon() {
 var wholePing = []byte("\x89\x00")
 
 // keep pings a client of which nothing was heard for a heartbeat, and ends its session
-// after another. Only the keeper calls it.
-func (s *session) keep(now time.Time, heartbeat time.Duration) {
+// after another. It counts looks, for by the clock all would be silent when this process
+// has stood still. Only the keeper calls it.
+func (s *session) keep() {
 	socket := s.connection()
 	if socket == nil {
 		return
 	}
-	switch silence := socket.silence(now); {
-	case silence < heartbeat:
-		s.pinged = false
-	case silence >= 2*heartbeat:
-		s.end(ending{code: closeSilent})
-	case !s.pinged:
-		s.pinged = true
+	if s.silent++; socket.heardOf() {
+		s.silent = 0
+	}
+	switch s.silent {
+	case keeperRounds:
 		_, _ = socket.Write(wholePing) // the reader sees an error, too
+	case 2 * keeperRounds:
+		s.end(ending{code: closeSilent})
 	}
 }

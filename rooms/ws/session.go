@@ -43,7 +43,7 @@ type session struct {
 	disbelieved faults
 
 	answers  int            // among the frames sent last; whose the subscriber is, theirs it is
-	pinged   bool           // the keeper's own
+	silent   int            // looks of the keeper's in a row at which nothing had been heard: its own
 	farewell sync.WaitGroup // until the connection is closed
 
 	mu      sync.Mutex

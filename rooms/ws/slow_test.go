@@ -45,7 +45,7 @@ func TestHeartbeat(t *testing.T) {
 						break
 					}
 				}
-				if d := time.Since(begin); d < 50*time.Second || d > 51*time.Second || pings != 1 {
+				if d := time.Since(begin); d < 50*time.Second || d > 60*time.Second || pings != 1 {
 					t.Fatalf("closed after %v and %d pings, want two heartbeats and one", d, pings)
 				}
 			})

@@ -48,8 +48,8 @@ type socket struct {
 	drained  func(waiting bool, err error) // what was congested is written, or never will be; waiting: so is the next send
 	scratch  *sync.Pool                    // of *scratch
 
-	heard    atomic.Int64 // when something was last read, in Unix nanoseconds
-	broken   atomic.Bool  // reading failed: what the library reports then is no fault of the client's
+	heard    atomic.Bool // something was read
+	broken   atomic.Bool // reading failed: what the library reports then is no fault of the client's
 	flushers sync.WaitGroup
 
 	mu        sync.Mutex
@@ -63,9 +63,7 @@ type socket struct {
 }
 
 func newSocket(conn net.Conn, stall time.Duration, scratch *sync.Pool, drained func(waiting bool, err error)) *socket {
-	s := &socket{Conn: conn, direct: newDirect(conn), stall: stall, scratch: scratch, drained: drained}
-	s.heard.Store(time.Now().UnixNano())
-	return s
+	return &socket{Conn: conn, direct: newDirect(conn), stall: stall, scratch: scratch, drained: drained}
 }
 
 // Read is the library's way in.
@@ -74,19 +72,18 @@ func (s *socket) Read(p []byte) (int, error) {
 	if err != nil {
 		s.broken.Store(true)
 	}
-	s.heard.Store(time.Now().UnixNano())
+	s.heard.Store(true)
 	return n, err
 }
 
-// silence is how long nothing was heard. While the peer takes nothing no answer is
-// expected: a ping would wait behind the rest, and the flusher knows when to give up.
-func (s *socket) silence(now time.Time) time.Duration {
+// heardOf reports whether something was heard since it was last called. While the peer
+// takes nothing no answer is expected: a ping would wait behind the rest, and the
+// flusher knows when to give up.
+func (s *socket) heardOf() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.congested.IsZero() && now.Sub(s.congested) >= longWrite {
-		s.heard.Store(now.UnixNano())
-	}
-	return now.Sub(time.Unix(0, s.heard.Load()))
+	waits := !s.congested.IsZero() && time.Since(s.congested) >= longWrite
+	return s.heard.Swap(false) || waits
 }
 
 // Write is the library's way out, for control frames: it never sends data. It does not
