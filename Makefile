@@ -75,7 +75,7 @@ soak: ## an hour of it (FOR=1h): memory, goroutines, files and the log stay flat
 	@scripts/install-missing postgres
 	@go run ./chaos soak -for $(FOR)
 
-bench: ## measure this machine: latency, and what a write costs
+bench: ## measure this machine: latency, what a write costs, and what an event costs to many clients
 	@scripts/install-missing postgres
 	@go build -o bin/rowcast ./cmd/rowcast && exec bin/rowcast bench
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,9 +26,10 @@ import (
 
 // The defaults of Options.
 const (
-	DefaultRounds  = 5
-	DefaultSamples = 100
-	DefaultTime    = 4 * time.Second
+	DefaultRounds     = 5
+	DefaultSamples    = 100
+	DefaultTime       = 4 * time.Second
+	DefaultDeliveries = 20_000
 )
 
 // ErrNoPgbench is returned when the Postgres binaries come without pgbench.
@@ -35,15 +37,36 @@ var ErrNoPgbench = errors.New("pgbench not found beside the Postgres binaries (D
 
 // Options say what to measure and how long.
 type Options struct {
-	Only     string        // "latency" or "tax"; both when empty
-	Rounds   int           // interleaved rounds, of which the median counts; default 5
-	Samples  int           // rows a round and road for latency; default 100
-	Time     time.Duration // of each pgbench run; default 4 s
-	BinDir   string        // Postgres binaries; found when empty
-	Progress io.Writer     // one line a step; none when nil
+	Only       string        // one of Parts; all when empty
+	Rounds     int           // interleaved rounds, of which the median counts; default 5
+	Samples    int           // rows or events a round for latency; default 100
+	Time       time.Duration // of each pgbench run; default 4 s
+	BinDir     string        // Postgres binaries; found when empty
+	Rooms      []int         // sizes of rooms for fanout; default 1, 10, 100, 1,000 and 10,000
+	Events     []int         // at a time, for fanout; default 1, 4, 16 and 64
+	Deliveries int           // of a contender's round for fanout, at least; default 20,000
+	Progress   io.Writer     // one line a step; none when nil
 }
 
 type bench struct{ o Options }
+
+// parts are what can be measured.
+var parts = []struct {
+	name string
+	run  func(*bench, context.Context, io.Writer) error
+}{
+	{"latency", (*bench).latency},
+	{"tax", (*bench).tax},
+	{"fanout", (*bench).fanout},
+}
+
+// Parts returns the names of what can be measured.
+func Parts() (names []string) {
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
+}
 
 // Run measures and prints Markdown tables to w. It starts and removes its own
 // Postgres.
@@ -57,25 +80,42 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 	if o.Time <= 0 {
 		o.Time = DefaultTime
 	}
+	if o.Deliveries <= 0 {
+		o.Deliveries = DefaultDeliveries
+	}
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
+	if len(o.Rooms) == 0 {
+		o.Rooms = []int{1, 10, 100, 1000, 10_000}
+	}
+	if len(o.Events) == 0 {
+		o.Events = []int{1, 4, 16, 64}
+	}
 	b := &bench{o}
-	if _, err := fmt.Fprintf(w, "%s/%s, %d cores, %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version()); err != nil {
+	if _, err := fmt.Fprintf(w, "%s: %d cores, %s, %s\n", processor(), runtime.NumCPU(), runtime.GOOS, runtime.Version()); err != nil {
 		return err
 	}
-	if o.Only != "tax" {
-		if err := b.on(ctx, w, map[string]string{"fsync": "off"}, roads, b.latency); err != nil {
-			return fmt.Errorf("latency: %w", err)
+	for _, p := range parts {
+		if o.Only != "" && o.Only != p.name {
+			continue
 		}
-	}
-	if o.Only != "latency" {
-		slowFlush := map[string]string{"commit_delay": "1000", "commit_siblings": "0", "max_wal_size": "4GB"}
-		if err := b.on(ctx, w, slowFlush, contenders, b.tax); err != nil {
-			return fmt.Errorf("tax: %w", err)
+		if err := p.run(b, ctx, w); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return nil
+}
+
+// processor names this machine's, where the kernel does.
+func processor() string {
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(info)) {
+		if name, found := strings.CutPrefix(line, "model name"); found {
+			return strings.Trim(name, " \t\n:")
+		}
+	}
+	return runtime.GOARCH
 }
 
 // on runs measure on a cluster of its own, with these settings and tables.

@@ -50,7 +50,11 @@ type road struct {
 }
 
 // latency prints how long a row takes from COMMIT to a client that sleeps.
-func (b *bench) latency(ctx context.Context, w io.Writer, cluster *cluster, conn *pgx.Conn) error {
+func (b *bench) latency(ctx context.Context, w io.Writer) error {
+	return b.on(ctx, w, map[string]string{"fsync": "off"}, roads, b.latencies)
+}
+
+func (b *bench) latencies(ctx context.Context, w io.Writer, cluster *cluster, conn *pgx.Conn) error {
 	bare, err := cluster.listen(ctx, "bench_bare") // a client of Postgres itself
 	if err != nil {
 		return err

@@ -31,6 +31,23 @@ func (t *table) print(w io.Writer) error {
 	return err
 }
 
+// targets is a table of what must hold, and whether it does.
+type targets struct{ table }
+
+func newTargets() *targets {
+	t := &targets{table{title: "It must hold"}}
+	t.table.add("what", "measured", "")
+	return t
+}
+
+func (t *targets) add(what, measured string, met bool) {
+	verdict := "met"
+	if !met {
+		verdict = "**not met**"
+	}
+	t.table.add(what, measured, verdict)
+}
+
 // median sorts its argument.
 func median[T float64 | time.Duration](v []T) T {
 	slices.Sort(v)
@@ -38,3 +55,5 @@ func median[T float64 | time.Duration](v []T) T {
 }
 
 func micros(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
+
+func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

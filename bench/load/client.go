@@ -77,20 +77,6 @@ func (c *Client) Close() error {
 	return c.cmd.Wait()
 }
 
-// Tick makes the client send n empty waves, one every so often, and waits for
-// them: what that costs is what waiting costs.
-func (c *Client) Tick(n int, every time.Duration) error {
-	if err := c.tell(request{Do: doTick, Count: n, Every: every}); err != nil {
-		return err
-	}
-	for range n {
-		if err := c.hear(nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Group is connections that were made together.
 type Group struct {
 	c        *Client

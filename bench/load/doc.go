@@ -3,7 +3,7 @@
 // CPU is the server's alone. It knows frames and no JSON.
 //
 //	bench ── Start ──▶ rowcast bench-client ── Serve: one thread, epoll
-//	  │  Dial, Expect, Tick ▶ │  stdin, a line of JSON each
+//	  │  Dial, Expect …     ▶ │  stdin, a line of JSON each
 //	  │ ◀ answers, waves      │  stdout, the same; an empty line is a wave
 //	  ▼                       ▼
 //	the server  ◀══ sockets ══ connections
@@ -19,8 +19,8 @@
 //	}
 //	g.Close()
 //
-// To wait costs the bench's process one read of a pipe for each wave and no
-// allocation; what that is, Tick tells. With Dial.Times the client notes when
+// To wait costs the bench's process one read of a pipe for each wave, and no
+// allocation. With Dial.Times the client notes when
 // each event came, by the clock of Now, which is that of the whole machine.
 //
 // A Client does one thing at a time and belongs to one goroutine. Who wants two

@@ -144,7 +144,6 @@ func TestWaves(t *testing.T) {
 		}
 	}
 	must(t, g.Close())
-	must(t, c.Tick(3, time.Microsecond))
 }
 
 // TestWave_is_of_all: who has more does not stand for who has less.

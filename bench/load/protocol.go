@@ -6,7 +6,6 @@ import "time"
 const (
 	doDial     = "dial"
 	doExpect   = "expect" // answered with waves
-	doTick     = "tick"   // the same
 	doArrivals = "arrivals"
 	doClose    = "close"
 )
@@ -14,12 +13,11 @@ const (
 // request is a line to the load client.
 type request struct {
 	Do     string
-	Group  int           `json:",omitempty"`
-	Dial   *Dial         `json:",omitempty"`
-	Events int           `json:",omitempty"` // that each connection must have got, since it was made, for the first wave
-	Step   int           `json:",omitempty"` // so many more for each of the next
-	Count  int           `json:",omitempty"` // of waves
-	Every  time.Duration `json:",omitempty"`
+	Group  int   `json:",omitempty"`
+	Dial   *Dial `json:",omitempty"`
+	Events int   `json:",omitempty"` // that each connection must have got, since it was made, for the first wave
+	Step   int   `json:",omitempty"` // so many more for each of the next
+	Count  int   `json:",omitempty"` // of waves
 }
 
 // answer is a line from it.

@@ -120,9 +120,6 @@ func (s *server) listen() (done bool, err error) {
 }
 
 func (s *server) do(r request) error {
-	if r.Do == doTick {
-		return s.tick(r.Count, r.Every)
-	}
 	if r.Do == doDial {
 		g := &group{s: s, dial: *r.Dial, dialing: true, began: Now()}
 		s.groups[r.Group] = g
@@ -149,18 +146,6 @@ func (s *server) do(r request) error {
 		return s.answer(answer{})
 	}
 	return fmt.Errorf("request: cannot %q", r.Do)
-}
-
-// tick sends waves by the clock.
-func (s *server) tick(n int, every time.Duration) error {
-	pause := unix.NsecToTimespec(every.Nanoseconds())
-	for range n {
-		_ = unix.Nanosleep(&pause, nil) // interrupted: a shorter one
-		if err := s.wave(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // wave says that a wave has come. It is most of what is ever said.

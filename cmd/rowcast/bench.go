@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,21 +13,27 @@ import (
 func newBench() *cobra.Command {
 	var o bench.Options
 	cmd := &cobra.Command{
-		Use:   "bench [latency|tax]",
-		Short: "Measure this machine: latency, and what a write costs, as ratios",
-		Long: `Starts a throw-away Postgres and measures, in interleaved rounds:
+		Use:   "bench [" + strings.Join(bench.Parts(), "|") + "]",
+		Short: "Measure this machine: latency, what a write costs, and fan-out, as ratios",
+		Long: `Measures, in interleaved rounds:
 
   latency   COMMIT to client, against the shortest road there can be
   tax       throughput of writers, against a table without triggers
+  fanout    the server's CPU for each delivery of an event to a room, against a
+            loop of write(2) and what one writes with the WebSocket library;
+            and how long it takes in small rooms
 
-Prints Markdown tables; takes about six minutes.`,
+The first two start a throw-away Postgres, the last a process with the clients.
+Prints Markdown tables; takes about ten minutes.`,
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"latency", "tax"},
+		ValidArgs: bench.Parts(),
 	}
 	cmd.Flags().IntVar(&o.Rounds, "rounds", bench.DefaultRounds, "interleaved rounds; the median counts")
-	cmd.Flags().IntVar(&o.Samples, "samples", bench.DefaultSamples, "rows a round for latency")
+	cmd.Flags().IntVar(&o.Samples, "samples", bench.DefaultSamples, "rows or events a round for latency")
 	cmd.Flags().DurationVar(&o.Time, "time", bench.DefaultTime, "length of each run of writers")
 	cmd.Flags().StringVar(&o.BinDir, "pg-bin", "", "the `folder` of initdb, postgres and pgbench")
+	cmd.Flags().IntSliceVar(&o.Rooms, "rooms", nil, "sizes of the rooms for fanout (default 1,10,100,1000,10000)")
+	cmd.Flags().IntSliceVar(&o.Events, "events", nil, "events at a time for fanout (default 1,4,16,64)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			o.Only = args[0]
