@@ -54,15 +54,16 @@ func (c *writeLoop) publisher(ctx context.Context, k, _ int) func() error {
 func (c *writeLoop) close(context.Context) error { return nil }
 
 const (
-	chatBuffer  = 64              // messages, or as many as come at a time; the example has 16, and closes connections that have more
+	chatBuffer  = 64              // messages; 16 in the example
 	chatTimeout = 5 * time.Second // as in the example
 )
 
-// errSlow is what the example closes a connection for.
-var errSlow = errors.New("connection too slow to keep up with messages")
+// errGone is what there is to say of a connection whose handler has returned.
+var errGone = errors.New("connection lost")
 
 // chatExample is the library's own chat (internal/examples/chat): a goroutine and a
-// channel for each connection, each write with a timeout.
+// channel for each connection, each write with a timeout. The example closes the
+// connection whose channel is full; here the publisher waits.
 type chatExample struct {
 	arrived func()
 
@@ -70,14 +71,18 @@ type chatExample struct {
 	subscribers map[*subscriber]struct{}
 }
 
-type subscriber struct{ messages chan []byte }
+type subscriber struct {
+	messages chan []byte
+	gone     chan struct{}
+}
 
 func newChat(_ context.Context, arrived func()) (contender, error) {
 	return &chatExample{arrived: arrived, subscribers: map[*subscriber]struct{}{}}, nil
 }
 
 func (c *chatExample) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s := &subscriber{messages: make(chan []byte, chatBuffer)}
+	s := &subscriber{messages: make(chan []byte, chatBuffer), gone: make(chan struct{})}
+	defer close(s.gone)
 	c.mu.Lock()
 	c.subscribers[s] = struct{}{}
 	c.mu.Unlock()
@@ -124,8 +129,13 @@ func (c *chatExample) publish(message []byte) error {
 	for s := range c.subscribers {
 		select {
 		case s.messages <- message:
+			continue
 		default:
-			return errSlow
+		}
+		select {
+		case s.messages <- message:
+		case <-s.gone:
+			return errGone
 		}
 	}
 	return nil
