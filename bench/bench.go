@@ -30,6 +30,7 @@ const (
 	DefaultSamples    = 100
 	DefaultTime       = 4 * time.Second
 	DefaultDeliveries = 20_000
+	DefaultClients    = 10_000
 )
 
 // ErrNoPgbench is returned when the Postgres binaries come without pgbench.
@@ -44,6 +45,7 @@ type Options struct {
 	BinDir     string        // Postgres binaries; found when empty
 	Rooms      []int         // sizes of rooms for fanout; default 1, 10, 100, 1,000 and 10,000
 	Events     []int         // at a time, for fanout; default 1, 4, 16 and 64
+	Clients    int           // for rooms, memory and storm; default 10,000
 	Deliveries int           // of a contender's round for fanout, at least; default 20,000
 	Progress   io.Writer     // one line a step; none when nil
 }
@@ -58,6 +60,9 @@ var parts = []struct {
 	{"latency", (*bench).latency},
 	{"tax", (*bench).tax},
 	{"fanout", (*bench).fanout},
+	{"rooms", (*bench).rooms},
+	{"memory", (*bench).memory},
+	{"storm", (*bench).storm},
 }
 
 // Parts returns the names of what can be measured.
@@ -79,6 +84,9 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 	}
 	if o.Time <= 0 {
 		o.Time = DefaultTime
+	}
+	if o.Clients <= 0 {
+		o.Clients = DefaultClients
 	}
 	if o.Deliveries <= 0 {
 		o.Deliveries = DefaultDeliveries

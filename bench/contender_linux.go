@@ -64,15 +64,29 @@ type stage struct {
 }
 
 // open gives the entrant so many clients.
-func (e entrant) open(ctx context.Context, c *load.Client, clients int, times bool) (_ *stage, err error) {
-	s := &stage{}
+func (e entrant) open(ctx context.Context, c *load.Client, clients int, times bool) (*stage, error) {
+	s, addr, err := e.serve(ctx, clients)
+	if err != nil {
+		return nil, err
+	}
+	s.clients, err = c.Dial(load.Dial{Address: addr, Paths: []string{path}, Connections: clients, Times: times})
+	if err != nil {
+		return nil, errors.Join(err, s.close(ctx))
+	}
+	s.arrived.Wait()
+	return s, nil
+}
+
+// serve gives the entrant an address, to which so many clients will come.
+func (e entrant) serve(ctx context.Context, clients int) (s *stage, addr string, err error) {
+	s = &stage{}
 	s.arrived.Add(clients)
 	if s.contender, err = e.make(ctx, s.arrived.Done); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	l, err := listen(ctx)
 	if err != nil {
-		return nil, errors.Join(err, s.contender.close(ctx))
+		return nil, "", errors.Join(err, s.contender.close(ctx))
 	}
 	s.server.ReadHeaderTimeout = time.Minute
 	s.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -81,12 +95,7 @@ func (e entrant) open(ctx context.Context, c *load.Client, clients int, times bo
 		s.ServeHTTP(w, r)
 	})
 	s.handlers.Go(func() { _ = s.server.Serve(l) }) // until it is closed
-	s.clients, err = c.Dial(load.Dial{Address: l.Addr().String(), Paths: []string{path}, Connections: clients, Times: times})
-	if err != nil {
-		return nil, errors.Join(err, s.close(ctx))
-	}
-	s.arrived.Wait()
-	return s, nil
+	return s, l.Addr().String(), nil
 }
 
 // close sends the clients away and waits until nothing is left of the stage.

@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"context"
 	"io"
 	"os"
 	"strings"
@@ -15,6 +16,12 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == load.Command {
 		if err := load.Serve(os.Stdin, os.Stdout); err != nil {
+			panic(err)
+		}
+		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == bench.ServerCommand {
+		if err := bench.Serve(context.Background(), os.Args[2:], os.Stdin, os.Stdout); err != nil {
 			panic(err)
 		}
 		return

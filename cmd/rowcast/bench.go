@@ -22,8 +22,11 @@ func newBench() *cobra.Command {
   fanout    the server's CPU for each delivery of an event to a room, against a
             loop of write(2) and what one writes with the WebSocket library;
             and how long it takes in small rooms
+  rooms     the same, for many small rooms
+  memory    what an idle connection keeps resident
+  storm     many clients at once: until they are live, and what others notice
 
-The first two start a throw-away Postgres, the last a process with the clients.
+Starts a throw-away Postgres, and processes with servers and clients.
 Prints Markdown tables; takes about ten minutes.`,
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: bench.Parts(),
@@ -34,6 +37,7 @@ Prints Markdown tables; takes about ten minutes.`,
 	cmd.Flags().StringVar(&o.BinDir, "pg-bin", "", "the `folder` of initdb, postgres and pgbench")
 	cmd.Flags().IntSliceVar(&o.Rooms, "rooms", nil, "sizes of the rooms for fanout (default 1,10,100,1000,10000)")
 	cmd.Flags().IntSliceVar(&o.Events, "events", nil, "events at a time for fanout (default 1,4,16,64)")
+	cmd.Flags().IntVar(&o.Clients, "clients", bench.DefaultClients, "clients for rooms, memory and storm")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			o.Only = args[0]
@@ -51,5 +55,16 @@ func newBenchClient() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE:   func(cmd *cobra.Command, _ []string) error { return load.Serve(os.Stdin, cmd.OutOrStdout()) },
+	}
+}
+
+// newBenchServer is a process that the bench starts to look at a server from outside.
+func newBenchServer() *cobra.Command {
+	return &cobra.Command{
+		Use:    bench.ServerCommand,
+		Hidden: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return bench.Serve(cmd.Context(), args, os.Stdin, cmd.OutOrStdout())
+		},
 	}
 }

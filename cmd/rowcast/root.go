@@ -50,7 +50,7 @@ The database is --database.url, ROWCAST_DATABASE_URL or DATABASE_URL.`,
 	}
 	group(groupRun, newServe(), newDev(), newConfig())
 	group(groupTable, newMigrate(), newWatch(), newUnwatch(), newWatches())
-	group(groupLook, newTail(), newTypes(), newToken(), newBench(), newBenchClient(), newVersion())
+	group(groupLook, newTail(), newTypes(), newToken(), newBench(), newBenchClient(), newBenchServer(), newVersion())
 	return root
 }
 
