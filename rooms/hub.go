@@ -278,10 +278,12 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 		busy:    o.Outlet != nil,
 		shard:   h.shards.next(),
 		joining: make(chan struct{}, 1),
-		wake:    make(chan struct{}, 1),
 		topics:  map[string]*membership{},
 		index:   len(h.subscribers),
 		given:   h.now(),
+	}
+	if s.outlet == nil {
+		s.wake = make(chan struct{}, 1)
 	}
 	if s.hidden {
 		s.index = -1

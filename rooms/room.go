@@ -1,5 +1,7 @@
 package rooms
 
+import "strings"
+
 // membership is a subscriber's place in a room. Guarded by the hub's lock.
 type membership struct {
 	sub   *Subscriber
@@ -10,7 +12,10 @@ type membership struct {
 
 // room is the members of one topic. A map entry and a slice that the last one
 // swaps into: joining and leaving cost the same in a room of any size.
-type room struct{ members []*membership }
+type room struct {
+	topic   string // a copy: a client's may be a piece of a request, and keep all of it
+	members []*membership
+}
 
 // roomsOf are the rooms that a subscriber can be in.
 func (h *Hub) roomsOf(s *Subscriber) map[string]*room {
@@ -28,12 +33,12 @@ func (h *Hub) enter(s *Subscriber, topic string) {
 	rooms := h.roomsOf(s)
 	r := rooms[topic]
 	if r == nil {
-		r = &room{}
-		rooms[topic] = r
+		r = &room{topic: strings.Clone(topic)}
+		rooms[r.topic] = r
 	}
-	m := &membership{sub: s, topic: topic, index: len(r.members), from: h.history.seq + 1}
+	m := &membership{sub: s, topic: r.topic, index: len(r.members), from: h.history.seq + 1}
 	r.members = append(r.members, m)
-	s.topics[topic] = m
+	s.topics[r.topic] = m
 	if !s.hidden {
 		h.memberships++
 	}

@@ -39,7 +39,7 @@ type Subscriber struct {
 	outlet  Outlet
 	shard   *shard        // that writes to the outlet
 	joining chan struct{} // holds a token while a join is being answered
-	wake    chan struct{} // holds a token when Next may find something
+	wake    chan struct{} // holds a token when Next may find something; nil with an outlet
 
 	// Guarded by the hub's lock.
 	subject  string // "": nobody's

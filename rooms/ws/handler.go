@@ -136,9 +136,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.end(s, errGone)
 		return
 	}
-	// The request's context ends with the request; the session's own life does not.
-	ctx := context.WithoutCancel(r.Context())
-	go func() { h.end(s, s.run(ctx)) }() // Shutdown waits for it
+	// The session lives on without the request, of which its context would hold a
+	// good part, and be it WithoutCancel.
+	go func() { h.end(s, s.run(context.Background())) }() //nolint:forbidigo // Shutdown waits for it
 }
 
 // accept upgrades the connection, or answers the request with why not.

@@ -14,10 +14,6 @@ import (
 )
 
 const (
-	// maxOwed answers may wait to be read by the client before its next frame
-	// is: control frames are never dropped, so a client that only asks must wait.
-	maxOwed = 32
-
 	// maxFaults of one kind within faultWindow end the session.
 	maxFaults   = 10
 	faultWindow = time.Minute
@@ -31,12 +27,8 @@ func (s *session) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.level == rooms.Library {
-			select {
-			case s.owed <- struct{}{}:
-			case <-ctx.Done():
-				return s.sub.Err() // run has said goodbye
-			}
+		if s.level == rooms.Library && !s.owed.open(ctx.Done) {
+			return s.sub.Err() // the connection is to be closed
 		}
 		if err := s.take(ctx, data); err != nil {
 			return err

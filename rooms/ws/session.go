@@ -22,8 +22,7 @@ type session struct {
 	index int // in Handler.sessions; guarded by its lock
 	level rooms.Level
 	sub   *rooms.Subscriber
-	leave func()             // gives the place in the gate back; nil: it had none
-	hurry context.CancelFunc // ends what ServeHTTP waits for
+	leave func() // gives the place in the gate back; nil: it had none
 
 	patience *time.Timer // ends who does not say who they are; nil: the handshake did
 	lease    *auth.Lease // until the client's token runs out
@@ -34,9 +33,7 @@ type session struct {
 	bad      faults
 	hurried  faults
 	requests desk
-	owed     chan struct{} // one for each frame of the client that was not answered yet
-	cancel   context.CancelFunc
-	gone     chan struct{} // closed when the reader has ended
+	owed     tab
 
 	// The desk's own, and before it ServeHTTP's.
 	identity    *auth.Identity // nil: the client did not say yet who it is
@@ -46,9 +43,15 @@ type session struct {
 	silent   int            // looks of the keeper's in a row at which nothing had been heard: its own
 	farewell sync.WaitGroup // until the connection is closed
 
+	// Of run's context: over is closed when the reader has ended, or the connection is
+	// to be closed. Most sessions never make the channel.
+	over func() <-chan struct{}
+	stop context.CancelFunc
+
 	mu      sync.Mutex
 	conn    *websocket.Conn
 	socket  *socket
+	hurry   context.CancelFunc // ends what ServeHTTP waits for; nil: nothing any more
 	severed bool
 }
 
@@ -62,8 +65,6 @@ func newSession(h *Handler, level rooms.Level, hurry context.CancelFunc) *sessio
 		hurry:  hurry,
 		frames: auth.NewBucket(h.o.FramesPerSecond),
 		joins:  auth.NewBucket(h.gate.Limits().JoinsPerSecond),
-		owed:   make(chan struct{}, maxOwed),
-		gone:   make(chan struct{}),
 	}
 	s.farewell.Add(1)
 	warn := s.warn
@@ -78,7 +79,7 @@ func newSession(h *Handler, level rooms.Level, hurry context.CancelFunc) *sessio
 func (s *session) attach(conn *websocket.Conn, socket *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conn, s.socket = conn, socket
+	s.conn, s.socket, s.hurry = conn, socket, nil
 	if s.severed {
 		_ = socket.Close()
 	}
@@ -87,9 +88,9 @@ func (s *session) attach(conn *websocket.Conn, socket *socket) {
 // sever ends the session at once: no close frame, no waiting for the client.
 func (s *session) sever() {
 	s.sub.Close(errGone)
-	s.hurry()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.arriveNow()
 	s.severed = true
 	if s.socket != nil {
 		_ = s.socket.Close()
@@ -99,7 +100,16 @@ func (s *session) sever() {
 // dismiss ends the session with 1012, after what waits and the frame last.
 func (s *session) dismiss(last []byte) {
 	s.sub.Finish(last, ending{code: websocket.StatusServiceRestart})
-	s.hurry()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.arriveNow()
+}
+
+// arriveNow makes ServeHTTP wait for nothing more. The lock is held.
+func (s *session) arriveNow() {
+	if s.hurry != nil {
+		s.hurry()
+	}
 }
 
 // connection returns the socket; nil before there is one.
@@ -111,10 +121,11 @@ func (s *session) connection() *socket {
 
 // run lives the session and returns what ended it.
 func (s *session) run(ctx context.Context) error {
-	ctx, s.cancel = context.WithCancel(ctx)
+	ctx, s.stop = context.WithCancel(ctx)
+	s.over = ctx.Done
 	s.sub.Resume()
 	s.end(s.read(ctx))
-	close(s.gone)
+	s.stop() // a join that waits
 	s.farewell.Wait()
 	s.requests.wait()
 	s.socket.flushers.Wait()
@@ -142,7 +153,7 @@ func (s *session) Send(frames []rooms.Frame) (more bool) {
 		s.end(errGone)
 	}
 	if all {
-		s.settle(s.answers)
+		s.owed.pay(s.answers)
 	}
 	return all
 }
@@ -166,27 +177,17 @@ func (s *session) drained(waiting bool, err error) {
 		s.end(errGone)
 	}
 	if waiting {
-		s.settle(s.answers)
+		s.owed.pay(s.answers)
 		s.sub.Resume()
-	}
-}
-
-// settle counts answers that were sent.
-func (s *session) settle(answers int) {
-	for range answers {
-		select {
-		case <-s.owed:
-		default: // $welcome
-		}
 	}
 }
 
 // End implements rooms.Outlet: what there was to send is sent.
 func (s *session) End(cause error) {
-	s.cancel()  // a join that waits
 	go func() { // run waits for it
 		defer s.farewell.Done()
 		s.linger(cause)
+		s.stop()
 		s.hangUp(cause)
 	}()
 }
@@ -202,7 +203,7 @@ func (s *session) linger(cause error) {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-s.gone: // or cut off
+	case <-s.over(): // or cut off
 	}
 }
 

@@ -305,14 +305,12 @@ func TestNotices(t *testing.T) {
 	s.sub = sub
 	s.admit(gate.Anonymous(), []byte(`{"type":"$authed"}`)) // and $welcome
 	s.warn(time.Minute)
-	for range 3 {
-		s.owed <- struct{}{}
-	}
+	s.owed.owed = 3
 	frames, err := next(t, sub)
 	if err != nil || len(frames) != 3 {
 		t.Fatalf("%d frames, %v", len(frames), err)
 	}
-	if s.settle(answers(frames)); len(s.owed) != 2 {
-		t.Errorf("%d are owed, of three with one answer", len(s.owed))
+	if s.owed.pay(answers(frames)); s.owed.owed != 2 {
+		t.Errorf("%d are owed, of three with one answer", s.owed.owed)
 	}
 }
