@@ -96,6 +96,7 @@ func (c *conn) take(p []byte) {
 }
 
 func (c *conn) open() {
+	c.group.s.heard = true
 	c.state = open
 	if say := c.of(c.group.dial.Say); say != "" {
 		c.write(masked(0x81, say))
@@ -152,6 +153,7 @@ func (c *conn) frame(first byte, payload []byte, now time.Duration) bool {
 		c.group.lost(c, fmt.Errorf("a frame that begins with %#x", first))
 		return false
 	}
+	c.group.s.heard = true
 	if bytes.HasPrefix(payload, []byte(`{"type":"$`)) {
 		if c.controls++; c.controls == c.group.dial.Controls {
 			c.group.alive(c)

@@ -15,7 +15,7 @@ import (
 const supported = true
 
 const (
-	// stalled is how long nothing may come while something is awaited.
+	// stalled is how long nothing may come that is awaited.
 	stalled = 30 * time.Second
 	// look is how often that is looked at.
 	look = time.Second
@@ -38,7 +38,9 @@ type server struct {
 	groups map[int]*group
 	lines  []byte // of in, not yet whole
 	buf    []byte
-	heard  time.Duration // when something last came
+
+	heard   bool          // something came that may be awaited; a ping is not
+	heardAt time.Duration // when that was last seen
 }
 
 // Serve is the load client. It does what a Client in another process says on in,
@@ -74,9 +76,9 @@ func Serve(in *os.File, out io.Writer) error {
 				s.serve(c, e.Events)
 			}
 		}
-		if n > 0 {
-			s.heard = Now()
-		} else if Now()-s.heard > stalled {
+		if s.heard {
+			s.heard, s.heardAt = false, Now()
+		} else if Now()-s.heardAt > stalled {
 			s.giveUp()
 		}
 	}
@@ -120,6 +122,7 @@ func (s *server) listen() (done bool, err error) {
 }
 
 func (s *server) do(r request) error {
+	s.heard = true
 	if r.Do == doDial {
 		g := &group{s: s, dial: *r.Dial, dialing: true, began: Now()}
 		s.groups[r.Group] = g
