@@ -59,13 +59,25 @@ func nextKey(text []byte) (key, rest []byte) {
 // stringEnd returns where the string that begins at open ends, the end of text
 // if it does not.
 func stringEnd(text []byte, open int) int {
-	for i := open + 1; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-		case '"':
+	begin := open + 1
+	for i := begin; ; i++ {
+		n := bytes.IndexByte(text[i:], '"')
+		if n < 0 {
+			return len(text)
+		}
+		i += n
+		if !escapes(text[begin:i]) {
 			return i
 		}
 	}
-	return len(text)
+}
+
+// escapes reports whether the inside of a string, up to somewhere, escapes what
+// comes next.
+func escapes(text []byte) bool {
+	n := len(text)
+	for n > 0 && text[n-1] == '\\' {
+		n--
+	}
+	return (len(text)-n)%2 == 1
 }
