@@ -31,7 +31,8 @@ type Change struct {
 
 	// New is the row as JSON text: after the change, for Delete before it; for
 	// Emit the payload. Old is the row before an Update. They are what
-	// Postgres's row_to_json wrote, in the writer's session settings.
+	// Postgres's row_to_json wrote, in the writer's session settings. Their memory
+	// is used again, see Sink.
 	New, Old []byte
 	// NewCut and OldCut say that the row was over the watch's max_bytes: the
 	// JSON holds only key and topic columns, each cut to 1000 characters.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -199,16 +200,29 @@ func (r *reader) beginFrom(ctx context.Context, e epoch) error {
 }
 
 // history returns what the log holds from x0 on, and the revocations before it.
-func (r *reader) history(ctx context.Context, x0 uint64) (all []Change, h head, err error) {
-	b := &batch{r: r, cursor: snapshot.New(x0), turn: -1, history: true, take: func(_ context.Context, p Batch) error {
-		all = append(all, p.Changes...)
-		return nil
-	}}
+func (r *reader) history(ctx context.Context, x0 uint64) ([]Change, head, error) {
+	b := &batch{r: r, cursor: snapshot.New(x0), turn: -1, history: true, piece: &piece{}}
 	if err := r.readInto(ctx, b); err != nil {
 		return nil, head{}, fmt.Errorf("load history: %w", err)
 	}
+	all := b.piece.changes
+	sort.Slice(all, func(i, j int) bool { return all[i].ID < all[j].ID })
+	countHistory(all)
 	resumeHistory(all, x0, b.head.snapshot)
 	return all, b.head, nil
+}
+
+// countHistory gives each change the number of those in its transaction.
+func countHistory(history []Change) {
+	counts := map[uint64]int64{}
+	for i := range history {
+		if c := &history[i]; c.Op != Revoke && (c.Watch == nil || c.Watch.SubjectColumn == "") {
+			counts[c.XID]++
+		}
+	}
+	for i := range history {
+		history[i].TxChanges = counts[history[i].XID]
+	}
 }
 
 // resumeHistory gives each change, in id order, the largest snapshot that sees

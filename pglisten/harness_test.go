@@ -1,8 +1,10 @@
 package pglisten
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -41,6 +43,11 @@ func (r *record) Reset(_ context.Context, x Reset) error {
 }
 
 func (r *record) Take(_ context.Context, x Batch) error {
+	x.Changes = slices.Clone(x.Changes)
+	for i := range x.Changes {
+		c := &x.Changes[i]
+		c.New, c.Old = bytes.Clone(c.New), bytes.Clone(c.Old)
+	}
 	return r.edit(func() {
 		r.batches = append(r.batches, x)
 		for range x.Changes {

@@ -88,10 +88,13 @@ func TestSource_history(t *testing.T) {
 
 func checkHistory(t *testing.T, url string, r Reset, bytes int64) {
 	t.Helper()
-	loaded, size := map[int64]bool{}, int64(0)
+	loaded, size := map[int64]Change{}, int64(0)
 	var events []Change
-	for _, c := range r.History {
-		loaded[c.ID] = true
+	for i, c := range r.History {
+		loaded[c.ID] = c
+		if i > 0 && c.ID <= r.History[i-1].ID {
+			t.Errorf("change %d after %d", c.ID, r.History[i-1].ID)
+		}
 		if !r.Floor.Visible(c.XID) { // else a revocation, which has a bound of its own
 			events = append(events, c)
 			size += int64(len(c.New) + len(c.Old))
@@ -103,18 +106,21 @@ func checkHistory(t *testing.T, url string, r Reset, bytes int64) {
 	if size > max(bytes, 0) {
 		t.Errorf("%d bytes loaded, %d allowed", size, bytes)
 	}
-	rows, err := pgtest.Connect(t, url).Query(t.Context(), "SELECT id, xid FROM rowcast.log")
+	rows, err := pgtest.Connect(t, url).Query(t.Context(), `SELECT id, xid, count(*) FILTER (WHERE op <> 'R' AND watch <> ALL (`+accessWatches+`)) OVER (PARTITION BY xid) FROM rowcast.log`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var id int64
+	var id, together int64
 	var xid uint64
 	below := 0
-	_, err = pgx.ForEachRow(rows, []any{&id, &xid}, func() error {
-		if r.Floor.Visible(xid) {
+	_, err = pgx.ForEachRow(rows, []any{&id, &xid, &together}, func() error {
+		switch c, found := loaded[id]; {
+		case r.Floor.Visible(xid):
 			below++
-		} else if r.Snapshot.Visible(xid) && !loaded[id] {
+		case r.Snapshot.Visible(xid) && !found:
 			t.Errorf("change %d of %d: not visible in the floor %v and not loaded", id, xid, r.Floor)
+		case found && c.TxChanges != together:
+			t.Errorf("change %d: %d in its transaction, loaded as one of %d", id, together, c.TxChanges)
 		}
 		return nil
 	})

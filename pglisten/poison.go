@@ -1,9 +1,11 @@
 package pglisten
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -72,6 +74,7 @@ func (b *batch) list(ctx context.Context, q querier) ([]listed, error) {
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("list log: %w", err)
 	}
+	slices.SortFunc(all, func(a, b listed) int { return cmp.Compare(a.ID, b.ID) }) // history comes in no order
 	return all, nil
 }
 
@@ -111,12 +114,14 @@ func (b *batch) fetchTogether(ctx context.Context, q querier, rows []listed) err
 		}
 		defer result.Close()
 		n := 0
+		var own texts
 		for ; result.Next(); n++ {
 			c, watch := decodeRow(b.r.conn.TypeMap(), result.RawValues())
 			if n == len(rows) || c.ID != rows[n].ID {
 				return errGap
 			}
 			c.TxChanges = rows[n].TxChanges
+			own.keep(&c)
 			rows[n] = listed{c, watch}
 		}
 		if err := result.Err(); err != nil {

@@ -1,7 +1,9 @@
 package pglisten
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -34,6 +36,8 @@ func TestSource_poison(t *testing.T) {
 		}
 		if c.Err != nil {
 			poisoned++
+		} else if want := fmt.Sprintf(`"topic_id":%d,`, c.ID); !bytes.Contains(c.New, []byte(want)) {
+			t.Errorf("change %d: %s", c.ID, c.New)
 		}
 	}
 	if got := s.Stats().Poison; got != 4 || poisoned != 4 {
@@ -45,6 +49,21 @@ func TestSource_poison(t *testing.T) {
 		t.Errorf("%d connections", n)
 	}
 	checkResume(t, "reader", sink.all()[1400:])
+
+	early := begin(t, pgtest.Connect(t, url))
+	execute(t, early, insertMessage)
+	execute(t, conn, insertMessage)
+	execute(t, early, insertMessage) // its ids cross the other's
+	commit(t, early)
+	_, sink = run(t, Options{URL: url})
+	for i, c := range sink.resets[0].History {
+		if bad := c.ID < 1500 && c.ID%400 == 7; c.ID != int64(i+1) || bad != (c.Err != nil) {
+			t.Errorf("change %d in place %d of the history: %v", c.ID, i, c.Err)
+		}
+	}
+	if n := len(sink.resets[0].History); n != 1504 {
+		t.Errorf("a history of %d", n)
+	}
 
 	execute(t, conn, `SELECT rowcast.revoke(convert_from('\xff', 'SQL_ASCII'), 'topic_7'), rowcast.revoke('maks', 'topic_7')`)
 	execute(t, conn, insertMessage)

@@ -29,6 +29,7 @@ type reader struct {
 	since     time.Time         // when the epoch was learned
 	cursor    snapshot.Snapshot // everything visible in it has been taken
 	breaks    []handed          // of the batch after cursor, if it broke
+	piece     piece
 	catalogue *catalogue
 	reported  map[int32]string // the faults sink was told of, by watch
 	stale     map[name]bool    // what the catalogue did not know even after loading it anew

@@ -11,12 +11,6 @@ import (
 	"rowcast/internal/snapshot"
 )
 
-// The largest piece of a batch.
-const (
-	pieceChanges = 512
-	pieceBytes   = 1 << 20
-)
-
 // handed says what a broken batch had handed on: the rows visible in snapshot
 // up to the id last. Reading goes on from the cursor before it, so the next
 // reading meets them again.
@@ -30,23 +24,21 @@ type batch struct {
 	r      *reader
 	cursor snapshot.Snapshot // what is visible in it was taken before
 	skip   []handed          // as was this
-	take   func(context.Context, Batch) error
 
 	// resuming: whatever was rotated away must have been visible in cursor.
 	resuming bool
 	turn     int64 // all there is to read is of this turn, if the log has not gone on; -1: of any
-	history  bool  // revocations from before cursor, too
+	history  bool  // revocations from before cursor, too; all of it is one piece, in no order
 
 	head  head
-	found int   // changes handed on or at hand
-	last  int64 // id of the last change handed on, 0 for none
-	piece []Change
-	bytes int
+	found int    // changes handed on or at hand
+	last  int64  // id of the last change handed on, 0 for none
+	piece *piece // at hand
 }
 
 // read hands on everything since the cursor and moves it.
 func (r *reader) read(ctx context.Context) (h head, found int, err error) {
-	b := &batch{r: r, cursor: r.cursor, skip: r.breaks, take: r.take, resuming: true, turn: r.bell.turnAfter(r.cursor.Xmin())}
+	b := &batch{r: r, cursor: r.cursor, skip: r.breaks, resuming: true, turn: r.bell.turnAfter(r.cursor.Xmin()), piece: &r.piece}
 	if err := r.readInto(ctx, b); err != nil {
 		r.breaks = b.handed()
 		return head{}, 0, err
@@ -86,7 +78,7 @@ func (r *reader) readInto(ctx context.Context, b *batch) error {
 	if !unreadable(err) {
 		return p.explain(err)
 	}
-	b.skip, b.piece, b.bytes, b.last, b.found, b.turn = b.handed(), nil, 0, 0, 0, -1
+	b.skip, b.last, b.found, b.turn = b.handed(), 0, 0, -1
 	return p.explain(r.inSession(ctx, func(q querier) error { return b.pick(ctx, q, p, err) }))
 }
 
@@ -137,6 +129,7 @@ func (b *batch) stream(ctx context.Context, q querier, p *patience) error {
 
 // begin reads the head and looks whether anything is missing.
 func (b *batch) begin(rows pgx.Rows) error {
+	b.piece.empty()
 	if !rows.Next() {
 		return fmt.Errorf("read log: %w", cmp.Or(rows.Err(), errNoHead))
 	}
@@ -173,35 +166,39 @@ func (b *batch) add(ctx context.Context, p *patience, c Change, watch int32) err
 			return err
 		}
 	}
-	if len(b.piece) >= pieceChanges || b.bytes >= pieceBytes {
+	if b.piece.full() {
 		if err := b.hand(ctx, p, true); err != nil {
 			return err
 		}
 	}
 	c.Resume = b.cursor
-	b.piece = append(b.piece, c)
-	b.bytes += len(c.New) + len(c.Old)
+	b.piece.add(c)
 	b.found++
 	return nil
 }
 
 func (b *batch) hand(ctx context.Context, p *patience, partial bool) error {
+	if b.history {
+		p.touch()
+		return nil
+	}
 	p.hold()
 	defer p.touch()
 	last := b.last
-	if n := len(b.piece); n > 0 {
-		last = b.piece[n-1].ID
+	if c := b.piece.last(); c != nil {
+		last = c.ID
 	}
-	if err := b.take(ctx, Batch{Changes: b.piece, Snapshot: b.head.snapshot, Partial: partial}); err != nil {
+	if err := b.r.take(ctx, Batch{Changes: b.piece.changes, Snapshot: b.head.snapshot, Partial: partial}); err != nil {
 		return err
 	}
-	b.piece, b.bytes, b.last = nil, 0, last
+	b.last = last
+	b.piece.empty()
 	return nil
 }
 
 func (b *batch) finish(ctx context.Context, p *patience) error {
-	if n := len(b.piece); n > 0 {
-		b.piece[n-1].Resume = b.head.snapshot
+	if c := b.piece.last(); c != nil {
+		c.Resume = b.head.snapshot
 	}
 	return b.hand(ctx, p, false)
 }

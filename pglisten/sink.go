@@ -12,7 +12,9 @@ type Sink interface {
 	// Reset begins an epoch: at start, and whenever the log turned out to be
 	// another one. Everything taken before is void.
 	Reset(ctx context.Context, r Reset) error
-	// Take takes a piece of a batch.
+	// Take takes a piece of a batch. When it has returned, the memory of
+	// b.Changes, and of their New and Old, is used for the next piece: a sink
+	// copies what it keeps of them. All else it may keep.
 	Take(ctx context.Context, b Batch) error
 	// Notified takes a notification of a channel from Options.Channels.
 	Notified(ctx context.Context, n Notification) error

@@ -38,8 +38,10 @@ const (
        NULL::text, NULL::json, NULL::json, NULL::text[], NULL::text, NULL::text[]`
 
 	// What a transaction changes of access is not counted: it is never too much.
-	rest = `, count(*) FILTER (WHERE l.op <> 'R' AND l.watch <> ALL (` + accessWatches + `)) OVER (PARTITION BY l.xid),
-       NULL, NULL, NULL, NULL, NULL, NULL`
+	counted = `, count(*) FILTER (WHERE l.op <> 'R' AND l.watch <> ALL (` + accessWatches + `)) OVER (PARTITION BY l.xid)` + rest
+
+	uncounted = ", NULL" + rest
+	rest      = ", NULL, NULL, NULL, NULL, NULL, NULL"
 
 	accessWatches = `ARRAY(SELECT w.id FROM rowcast.watch w WHERE w.subject_column IS NOT NULL)`
 
@@ -57,7 +59,7 @@ type statement struct {
 }
 
 func newStatement(columns, table, marks string) statement {
-	head := "SELECT " + fmt.Sprintf(headColumns, marks) + "\nUNION ALL\nSELECT " + columns + rest + " FROM "
+	head := "SELECT " + fmt.Sprintf(headColumns, marks) + "\nUNION ALL\nSELECT " + columns + counted + " FROM "
 	const tail = " ORDER BY id NULLS FIRST"
 	return statement{
 		quiet: head + table + " l WHERE " + since + tail,
@@ -73,6 +75,9 @@ const revocationBytes = 32 << 20
 // cursor all, and from before it the newest revocations. A token that one of them
 // made void may live longer than its row fits among the events. They are found by
 // looking at every row that far: no index has to be kept for it by those who write.
+//
+// Behind the head the rows come in no order, and uncounted: Postgres would sort
+// them for either, on its disk, and who loads them has all of them at hand.
 func newHistory(columns string) statement {
 	const logged = "id, xid, watch, op, flags, at, mutation_id, data, old, changed, type, topics"
 	before := fmt.Sprintf(`SELECT %s FROM (
@@ -81,8 +86,8 @@ func newHistory(columns string) statement {
    WHERE xid < $1::xid8 AND (op = 'R' OR op IN ('U', 'D', 'T') AND watch = ANY (%s))) r
  WHERE r.total <= %d`, logged, rowOverhead, accessWatches, revocationBytes)
 	table := "(SELECT " + logged + " FROM rowcast.log WHERE " + since + "\nUNION ALL " + before + ")"
-	return statement{quiet: "SELECT " + fmt.Sprintf(headColumns, allMarks) + "\nUNION ALL\nSELECT " + columns + rest +
-		" FROM " + table + " l ORDER BY id NULLS FIRST"}
+	return statement{quiet: "SELECT " + fmt.Sprintf(headColumns, allMarks) + "\nUNION ALL\nSELECT " + columns + uncounted +
+		" FROM " + table + " l"}
 }
 
 // slots is how many partitions the log has.
@@ -186,8 +191,8 @@ func decodeHead(types *pgtype.Map, raw [][]byte) (head, error) {
 	return h, nil
 }
 
-// decodeRow decodes a log row of a reading, in binary format, copying what it
-// keeps. It sets Err where a field cannot be read.
+// decodeRow decodes a log row of a reading, in binary format. New and Old are left
+// in the connection's buffer, see texts. It sets Err where a field cannot be read.
 func decodeRow(types *pgtype.Map, raw [][]byte) (c Change, watch int32) {
 	flags := binary.BigEndian.Uint16(raw[colFlags])
 	c = Change{
@@ -196,8 +201,8 @@ func decodeRow(types *pgtype.Map, raw [][]byte) (c Change, watch int32) {
 		Op:         Op(raw[colOp][0]),
 		At:         timeOf(raw[colAt]),
 		MutationID: string(raw[colMutationID]),
-		New:        append([]byte(nil), raw[colData]...),
-		Old:        append([]byte(nil), raw[colOld]...),
+		New:        raw[colData],
+		Old:        raw[colOld],
 		NewCut:     flags&flagDataCut != 0,
 		OldCut:     flags&flagOldCut != 0,
 		Type:       string(raw[colType]),
