@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -50,8 +51,12 @@ func (c *rawWrite) publisher(_ context.Context, k, _ int) func() error {
 	frames := bytes.Repeat(newEvents().next().frame(), k)
 	return func() error {
 		for _, file := range c.files {
-			if n, err := syscall.Write(file, frames); err != nil || n < len(frames) {
-				return fmt.Errorf("write: %d of %d bytes: %w", n, len(frames), err) // EAGAIN: room for a wave there is always
+			n, err := syscall.Write(file, frames)
+			if err == nil && n < len(frames) {
+				err = io.ErrShortWrite // a wave fits where the last one was read
+			}
+			if err != nil {
+				return fmt.Errorf("write: %w", err)
 			}
 		}
 		return nil
