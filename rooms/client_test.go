@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -28,6 +30,7 @@ type client struct {
 	cursor string
 	wants  map[string]*want
 	conn   *conn
+	past   []*wire // of connections that were lost
 }
 
 // want is a topic the client joined or will.
@@ -46,6 +49,7 @@ type conn struct {
 	instance *instance
 	tenure   *tenure
 	sub      *Subscriber
+	wire     *wire   // nil: somebody calls take
 	inbox    []Frame // sent, not read
 	asked    []*ask
 	events   []*row // read, since the last $joined
@@ -66,12 +70,14 @@ type ask struct {
 }
 
 func (c *client) connect(t *rapid.T, i *instance) {
-	s, err := i.hub.Subscribe(SubscriberOptions{Level: c.level, Guarded: c.guarded})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, w := c.subscribe(t, i.hub)
 	s.Identify(c.subject)
-	c.conn = &conn{instance: i, tenure: newTenure(c, i, s), sub: s, newest: -1, heard: map[uint64]bool{}, since: map[string]snapshot.Snapshot{}}
+	c.conn = &conn{instance: i, tenure: newTenure(c, i, s), sub: s, wire: w, newest: -1, heard: map[uint64]bool{}, since: map[string]snapshot.Snapshot{}}
+	if late := w != nil && rapid.Bool().Draw(t, "late"); late {
+		defer w.resume()
+	} else if w != nil {
+		w.resume()
+	}
 	groups := map[string][]string{}
 	for topic, w := range c.wants {
 		w.requests = 0
@@ -100,10 +106,62 @@ func (c *client) connect(t *rapid.T, i *instance) {
 	}
 }
 
+// subscribe adds a subscriber with any outlet, or none.
+func (c *client) subscribe(t *rapid.T, h *Hub) (*Subscriber, *wire) {
+	o := SubscriberOptions{Level: c.level, Guarded: c.guarded}
+	var w *wire
+	switch kind := rapid.SampledFrom([]string{"none", "open", "moody", "slow"}).Draw(t, "outlet"); kind {
+	case "none":
+	case "open":
+		w = newWire(t)
+	case "moody":
+		w = newWire(t)
+		mood := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "mood"), 0))
+		w.taking = func() bool { return mood.IntN(2) == 0 }
+	case "slow":
+		w = newWire(t)
+		w.slow = true
+		takes := time.Duration(rapid.IntRange(0, 9).Draw(t, "takes")) * time.Millisecond
+		w.taking = func() bool {
+			time.AfterFunc(takes, w.resume)
+			return false
+		}
+	}
+	if w != nil {
+		o.Outlet = w
+	}
+	s, err := h.Subscribe(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w != nil {
+		w.sub = s
+	}
+	return s, w
+}
+
+// take returns what the hub has for the client.
+func (c *conn) take() ([]Frame, error) {
+	if c.wire == nil {
+		frames, _, err := c.sub.take(nil)
+		return frames, err
+	}
+	for {
+		synctest.Wait()
+		frames, err := c.wire.take()
+		if len(frames) > 0 || err != nil || !c.wire.await() {
+			return frames, err
+		}
+	}
+}
+
 // disconnect loses all that was not read.
 func (c *client) disconnect() {
 	c.conn.tenure.end(ErrClosed)
 	c.conn.sub.Close(ErrClosed)
+	if w := c.conn.wire; w != nil {
+		c.past = append(c.past, w)
+	}
 	c.conn = nil
 }
 
@@ -194,8 +252,8 @@ func (c *client) fetch(topic string) {
 
 // receive moves what the hub has for the client onto the wire.
 func (c *client) receive(t *rapid.T) bool {
-	frames, _, err := c.conn.sub.take(nil)
-	if err != nil && len(c.conn.inbox) == 0 {
+	frames, err := c.conn.take()
+	if err != nil && len(frames)+len(c.conn.inbox) == 0 {
 		c.over(t, err)
 		return false
 	}

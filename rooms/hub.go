@@ -104,7 +104,7 @@ func New(o Options) *Hub {
 		polling:  make(chan struct{}, 1),
 		shards:   newShards(),
 	}
-	h.backlog = newBacklog(h.shards, h.o.QueueBytes/2)
+	h.backlog = newBacklog(h.shards, min(h.o.QueueBytes/2, visitPieces*pieceBytes)) // no more than a visit writes
 	h.history.reset(snapshot.Snapshot{}, 0)
 	h.resyncs = map[Reason]uint64{}
 	return h

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"rowcast/internal/snapshot"
 )
@@ -124,7 +125,7 @@ func (f *fixture) frames(s *Subscriber) string {
 }
 
 // word is a frame in short: an event's id, or what a control frame says.
-func word(t testing.TB, f Frame) string {
+func word(t rapid.TB, f Frame) string {
 	var m struct {
 		Type    string
 		ID      string

@@ -13,7 +13,9 @@ import (
 // TestCursors lets everything happen in any order: transactions, readings in
 // pieces that break off, evictions, clients that join, leave, stall, lose their
 // connection and come to the other instance, a crash, a restart. In the end every
-// client knows what is committed: it was sent it, or told to fetch.
+// client knows what is committed: it was sent it, or told to fetch. Some take what they
+// get themselves, some have an outlet, which may take it all, or be congested by chance
+// or for long.
 func TestCursors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -86,6 +88,13 @@ func (w *world) close() {
 	for _, c := range w.clients {
 		if c.conn != nil {
 			c.disconnect()
+		}
+		for _, wire := range c.past {
+			for synctest.Wait(); wire.await(); synctest.Wait() {
+			}
+			if _, ended := wire.take(); ended == nil {
+				wire.t.Errorf("%s: an outlet did not end", c.name)
+			}
 		}
 	}
 }

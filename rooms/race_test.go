@@ -25,11 +25,11 @@ func TestConcurrency(t *testing.T) {
 
 	var readers sync.WaitGroup
 	var stay []*Subscriber
-	for range members {
-		s := f.member("stay", "now_and_then")
+	for m := range members {
+		s, read := f.reader(m, "stay", "now_and_then")
 		readers.Go(func() {
 			var next [publishers]int
-			err := read(ctx, s, func(frame Frame) {
+			err := read(ctx, func(frame Frame) {
 				var p, n int
 				if _, err := fmt.Sscanf(string(frame.Data), `{"p":%d,"n":%d}`, &p, &n); err != nil {
 					t.Errorf("frame %s", frame.Data)
@@ -86,21 +86,70 @@ func TestConcurrency(t *testing.T) {
 	readers.Wait()
 }
 
+// reader adds a member, and returns what passes its frames on until it ends. One in
+// three calls Next, the others have outlets: one that takes everything, and one that is
+// often congested, and resumed by others.
+func (f *fixture) reader(n int, topics ...string) (*Subscriber, func(context.Context, func(Frame)) error) {
+	if n%3 == 0 {
+		s := f.member(topics...)
+		return s, func(ctx context.Context, see func(Frame)) error { return read(ctx, s, see) }
+	}
+	w := f.attach(Plain, topics...)
+	if n%3 == 1 {
+		w.stumble()
+	}
+	w.resume()
+	return w.sub, func(_ context.Context, see func(Frame)) error {
+		<-w.over
+		frames, err := w.take()
+		for _, frame := range frames {
+			see(frame)
+		}
+		return err
+	}
+}
+
+// stumble has the wire be congested one time in three, until somebody else resumes it.
+func (w *wire) stumble() {
+	n := 0
+	w.taking = func() bool {
+		if n++; n%3 > 0 {
+			return true
+		}
+		go w.resume()
+		return false
+	}
+}
+
 // visit comes, joins, reads a little, leaves, and comes back, until ctx ends.
 func (f *fixture) visit(ctx context.Context, n int, over error) {
 	for i := 0; ctx.Err() == nil; i++ {
-		s, err := f.hub.Subscribe(SubscriberOptions{Level: Level(n % 3)})
+		w := newWire(f.t)
+		w.stumble()
+		o := SubscriberOptions{Level: Level(n % 3)}
+		if i%2 == 0 {
+			o.Outlet = w
+		}
+		s, err := f.hub.Subscribe(o)
 		if err != nil {
 			f.t.Error(err)
 			return
 		}
+		w.sub = s
 		topics := []string{fmt.Sprint("topic_", n%8), fmt.Sprint("topic_", i%8)}
 		r := JoinRequest{Topics: topics}
 		if i%2 == 0 {
 			r.Since = new(f.hub.Cursor())
 		}
 		var mine sync.WaitGroup
-		mine.Go(func() { _ = read(ctx, s, func(Frame) {}) })
+		mine.Go(func() {
+			if i%2 == 0 {
+				w.resume()
+				<-w.over
+				return
+			}
+			_ = read(ctx, s, func(Frame) {})
+		})
 		mine.Go(func() { _ = s.Join(ctx, r) })
 		mine.Go(func() { _ = s.Control([]byte(`{}`)) })
 		mine.Go(func() {
