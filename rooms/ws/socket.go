@@ -105,7 +105,14 @@ func (s *socket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// pass writes a frame of the library's.
+// ping writes a ping of ours, be it between the pieces of a frame of the library's.
+func (s *socket) ping() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.pass(wholePing) // the reader sees an error, too
+}
+
+// pass writes a control frame.
 func (s *socket) pass(frame []byte) error {
 	op := frame[0] & opcode
 	if s.closing || op == opPong && s.own+len(frame) > maxOwn {
