@@ -113,7 +113,7 @@ func (w *wire) Send(frames []Frame) (more bool) {
 func (w *wire) keep(frames []Frame) {
 	size := 0
 	for i, f := range frames {
-		if framed, _ := frameText(f.Data); !bytes.Equal(framed, f.Framed) {
+		if framed := newFrame(f.Kind, f.Data, "").Framed; !bytes.Equal(framed, f.Framed) {
 			w.t.Errorf("%.20q is framed as %.20q", f.Data, f.Framed)
 		}
 		if f.Kind == Event && size >= pieceBytes {
