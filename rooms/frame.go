@@ -21,31 +21,51 @@ type Frame struct {
 	Data   []byte // one JSON object, one line
 	Framed []byte // the whole WebSocket frame of which Data is the end
 	Cursor string // resumes after this frame; "" for none
+	entry  *entry // of the history, for all who get it; nil: it is one subscriber's own
 }
 
 // newFrame copies data, once for all who get the frame.
 func newFrame(kind Kind, data []byte, cursor string) Frame {
-	framed, payload := frameText(data)
+	framed, payload := frameMessage(finalText, data)
 	return Frame{Kind: kind, Data: payload, Framed: framed, Cursor: cursor}
+}
+
+// Deflated returns the frame as permessage-deflate has it (RFC 7692 section 7.2.1).
+// deflate makes the payload of Data, once for all who get the frame. What is no shorter
+// then, or a subscriber's own, is returned as it is.
+func (f Frame) Deflated(deflate func(data []byte) []byte) []byte {
+	if f.entry == nil {
+		return f.Framed
+	}
+	if made := f.entry.deflated.Load(); made != nil {
+		return *made
+	}
+	made := f.Framed
+	if framed, _ := frameMessage(finalText|rsv1, deflate(f.Data)); len(framed) < len(made) {
+		made = framed
+	}
+	f.entry.deflated.CompareAndSwap(nil, &made) // two may make it at once: the first one's is kept
+	return *f.entry.deflated.Load()
 }
 
 const (
 	finalText  = 0x81 // the first byte of a text message in one frame
+	rsv1       = 0x40 // in it: the payload is deflated (RFC 7692 section 6)
 	headerMost = 10   // the longest header without a mask
 )
 
-// frameText copies data behind the header of the unmasked text frame that carries it
+// frameMessage copies data behind the header of the unmasked frame that carries it
 // (RFC 6455 section 5.2), and returns the frame and its payload.
-func frameText(data []byte) (framed, payload []byte) {
+func frameMessage(first byte, data []byte) (framed, payload []byte) {
 	n := len(data)
 	framed = make([]byte, 0, headerMost+n)
 	switch {
 	case n < 126:
-		framed = append(framed, finalText, byte(n))
+		framed = append(framed, first, byte(n))
 	case n < 1<<16:
-		framed = binary.BigEndian.AppendUint16(append(framed, finalText, 126), uint16(n))
+		framed = binary.BigEndian.AppendUint16(append(framed, first, 126), uint16(n))
 	default:
-		framed = binary.BigEndian.AppendUint64(append(framed, finalText, 127), uint64(n))
+		framed = binary.BigEndian.AppendUint64(append(framed, first, 127), uint64(n))
 	}
 	head := len(framed)
 	framed = append(framed, data...)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+	"sync/atomic"
 	"time"
 
 	"rowcast/internal/snapshot"
@@ -16,7 +17,8 @@ const (
 	topicOverhead = 48
 )
 
-// entry is an item in its place. Immutable; histories and queues share it.
+// entry is an item in its place. Histories and queues share it, so nothing in it
+// changes, but that deflated comes late.
 type entry struct {
 	Item
 	framed []byte        // the WebSocket frame of which Data is the end
@@ -27,9 +29,13 @@ type entry struct {
 	mark snapshot.Snapshot
 	// resume is Cursor, or where nothing gave one the hub's at that time.
 	resume string
+	// deflated is framed as Frame.Deflated has it; nil until somebody asked.
+	deflated atomic.Pointer[[]byte]
 }
 
-// size is what the entry takes of a history.
+// size is what the entry takes of a history. What is deflated is not counted: it comes
+// while the entry is there already, without the hub's lock, and is always less than
+// what is.
 func (e *entry) size() int64 {
 	n := entryOverhead + len(e.Data) + len(e.Cursor)
 	for _, t := range e.Topics {
@@ -99,7 +105,7 @@ func (h *history) add(item Item, cursor string, now time.Duration) *entry {
 	h.seq++
 	e := &entry{Item: item, seq: h.seq, at: now, mark: h.top, resume: cmp.Or(item.Cursor, cursor)}
 	if item.Reason == "" {
-		e.framed, e.Data = frameText(item.Data)
+		e.framed, e.Data = frameMessage(finalText, item.Data)
 	}
 	h.entries = append(h.entries, e)
 	if e.Reason != "" {

@@ -110,7 +110,7 @@ func (s *Subscriber) trails(sp *span) merge {
 // resync.
 func (s *Subscriber) appendEntry(buf []Frame, e *entry, r *replay) []Frame {
 	if e.Reason == "" {
-		return append(buf, Frame{Kind: Event, Data: e.Data, Framed: e.framed, Cursor: e.Cursor})
+		return append(buf, Frame{Kind: Event, Data: e.Data, Framed: e.framed, Cursor: e.Cursor, entry: e})
 	}
 	var topics []string
 	if r != nil {
