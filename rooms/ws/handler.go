@@ -38,16 +38,18 @@ type Options struct {
 	HandshakeTimeout time.Duration // to find out who a client is, and for the client to say it; default 10 s
 	Spread           time.Duration // clients come back within it after Shutdown; default 5 s
 	FramesPerSecond  int           // from one client; default 100, below 0: no limit
+	Compression      bool          // permessage-deflate, where the client offers it
 	Schema           func() string // the hash of the events' types for $welcome, as it is now; "": not known; default: none
 	Logger           *slog.Logger  // default: none
 }
 
 // Handler is the WebSocket endpoint.
 type Handler struct {
-	hub     *rooms.Hub
-	gate    *auth.Gate
-	o       Options
-	scratch sync.Pool
+	hub      *rooms.Hub
+	gate     *auth.Gate
+	o        Options
+	scratch  sync.Pool
+	deflater deflater
 
 	running sync.WaitGroup // one for each session, from begin to end
 
@@ -82,11 +84,12 @@ func New(hub *rooms.Hub, gate *auth.Gate, o Options) *Handler {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Handler{
-		hub:     hub,
-		gate:    gate,
-		o:       o,
-		scratch: sync.Pool{New: newScratch},
-		ended:   map[websocket.StatusCode]uint64{},
+		hub:      hub,
+		gate:     gate,
+		o:        o,
+		scratch:  sync.Pool{New: newScratch},
+		deflater: newDeflater(),
+		ended:    map[websocket.StatusCode]uint64{},
 	}
 }
 
@@ -149,6 +152,7 @@ func (h *Handler) accept(s *session, w http.ResponseWriter, r *http.Request, pro
 	conn, err := websocket.Accept(hijack, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{protocol},
 		InsecureSkipVerify: true, // the gate has looked at the origin
+		CompressionMode:    h.compression(),
 		OnPingReceived:     func(context.Context, []byte) bool { return s.beat() },
 		OnPongReceived:     func(context.Context, []byte) { s.beat() },
 	})
@@ -157,6 +161,7 @@ func (h *Handler) accept(s *session, w http.ResponseWriter, r *http.Request, pro
 	}
 	conn.SetReadLimit(-1) // ours comes with an $error
 	s.attach(conn, hijack.socket)
+	s.deflates = w.Header().Get("Sec-WebSocket-Extensions") != ""
 	return true
 }
 

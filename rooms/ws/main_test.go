@@ -30,6 +30,7 @@ type world struct {
 	gate    *auth.Gate
 	handler *Handler
 	dial    func(context.Context) (net.Conn, error)
+	offer   websocket.CompressionMode // of clients; default: none
 
 	mu     sync.Mutex
 	xid    uint64   // of the last event
@@ -197,9 +198,10 @@ func (w *world) try(t *testing.T, path string, header http.Header, protocols ...
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	conn, response, err := websocket.Dial(ctx, "ws://127.0.0.1:80"+path, &websocket.DialOptions{
-		HTTPClient:   &http.Client{Transport: transport},
-		HTTPHeader:   header,
-		Subprotocols: protocols,
+		HTTPClient:      &http.Client{Transport: transport},
+		CompressionMode: w.offer,
+		HTTPHeader:      header,
+		Subprotocols:    protocols,
 	})
 	if err != nil {
 		return nil, response, err

@@ -17,12 +17,13 @@ import (
 // session is one connection's life, and the hub's outlet. See doc.go for its
 // goroutines.
 type session struct {
-	h     *Handler
-	id    string
-	index int // in Handler.sessions; guarded by its lock
-	level rooms.Level
-	sub   *rooms.Subscriber
-	leave func() // gives the place in the gate back; nil: it had none
+	h        *Handler
+	id       string
+	index    int // in Handler.sessions; guarded by its lock
+	level    rooms.Level
+	deflates bool // permessage-deflate was agreed on
+	sub      *rooms.Subscriber
+	leave    func() // gives the place in the gate back; nil: it had none
 
 	patience *time.Timer // ends who does not say who they are; nil: the handshake did
 	lease    *auth.Lease // until the client's token runs out
@@ -148,6 +149,9 @@ func (s *session) end(cause error) {
 // Send implements rooms.Outlet.
 func (s *session) Send(frames []rooms.Frame) (more bool) {
 	s.answers = answers(frames)
+	if s.deflates {
+		s.h.deflater.pack(frames)
+	}
 	all, err := s.socket.send(frames)
 	if err != nil {
 		s.end(errGone)
