@@ -18,6 +18,7 @@ type Config struct {
 		Addr           string   `key:"addr" help:"where /ws and /sse listen: host:port, or unix:/path of a socket"`
 		AllowedOrigins []string `key:"allowed_origins" help:"origins of pages that may connect, as patterns (default: the same origin)"`
 		TrustedProxies []string `key:"trusted_proxies" help:"addresses or networks of proxies whose X-Forwarded-For or Forwarded is believed"`
+		Compression    bool     `key:"compression" help:"deflate events for WebSocket clients that offer it; not where secrets stand beside what others write"`
 		TLS            struct {
 			Cert string `key:"cert" help:"certificate file; serves https and wss, and is read again when it changes"`
 			Key  string `key:"key" help:"key file of the certificate"`

@@ -105,7 +105,8 @@ func TestLoad(t *testing.T) {
 		},
 		{
 			name: "yes as a bare flag", args: []string{"--auth.anonymous"},
-			want: func(c *Config) { c.Auth.Anonymous = true },
+			env:  map[string]string{"ROWCAST_HTTP_COMPRESSION": "true"},
+			want: func(c *Config) { c.Auth.Anonymous, c.HTTP.Compression = true, true },
 		},
 		{name: "a section with nothing in it", file: "# a.yaml\nhttp:\nlimits:\n", want: func(*Config) {}},
 		{

@@ -108,6 +108,7 @@ func daemonOptions(c config.Config, log *slog.Logger) bridge.Options {
 			WriteTimeout:     c.Limits.WriteTimeout,
 			HandshakeTimeout: c.Limits.HandshakeTimeout,
 			FramesPerSecond:  orNone(c.Limits.FramesPerSecond),
+			Compression:      c.HTTP.Compression,
 			Spread:           max(c.Shutdown.Spread, 1), // 0: none, not the default
 		},
 		SSE: sse.Options{

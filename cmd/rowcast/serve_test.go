@@ -304,6 +304,7 @@ func TestDaemonOptions(t *testing.T) {
 		func(c *config.Config) { c.Database.URL = "x" },
 		func(c *config.Config) { c.HTTP.Addr = "x" },
 		func(c *config.Config) { c.HTTP.AllowedOrigins = []string{"x"} },
+		func(c *config.Config) { c.HTTP.Compression = true },
 		func(c *config.Config) { c.HTTP.TLS.Cert = "x" },
 		func(c *config.Config) { c.HTTP.TLS.Key = "x" },
 		func(c *config.Config) { c.Admin.Addr = "x" },
