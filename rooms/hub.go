@@ -277,7 +277,6 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 		outlet:  o.Outlet,
 		busy:    o.Outlet != nil,
 		shard:   h.shards.next(),
-		joining: make(chan struct{}, 1),
 		topics:  map[string]*membership{},
 		index:   len(h.subscribers),
 		given:   h.now(),

@@ -29,18 +29,12 @@ type JoinRequest struct {
 // It waits only for a cursor from an instance that is ahead, and no longer than
 // Options.JoinWait after the client asked; then the topics are denied as
 // unavailable, as are those whose access changed after Mark. At the other levels,
-// which have no $joined, nothing is joined then and ErrUnavailable returned. Joins
-// of one subscriber are answered one after the other. The error is otherwise that
-// of ctx, or Err of a closed subscriber.
+// which have no $joined, nothing is joined then and ErrUnavailable returned. Of two
+// joins at once either may be answered first. The error is otherwise that of ctx, or
+// Err of a closed subscriber.
 func (s *Subscriber) Join(ctx context.Context, r JoinRequest) error {
 	if r.Asked.IsZero() {
 		r.Asked = time.Now()
-	}
-	select {
-	case s.joining <- struct{}{}:
-		defer func() { <-s.joining }()
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 	var since *snapshot.Cursor // nil: none, or none of ours
 	if r.Since != nil {

@@ -11,6 +11,11 @@ const (
 	// have been woken to do it.
 	fewWoken = 16
 
+	// framesEarly is how many Publish may put into queues before those who were
+	// woken are left to their shards, be the batch at its end or not: some
+	// milliseconds of work. Sooner each would get its frames in more system calls.
+	framesEarly = 1 << 16
+
 	// framesMost is how many frames Publish may put into queues before it waits for
 	// the shards: some 24 MB of them.
 	framesMost = 1 << 20
@@ -125,6 +130,7 @@ type backlog struct {
 	woken  [][]*Subscriber
 	n      int // of them
 
+	early  int   // frames put into queues since the last hand-over
 	frames int   // put into queues
 	bytes  int64 // of the items they are of
 	most   int64 // bytes
@@ -139,10 +145,9 @@ func (b *backlog) add(s *Subscriber) {
 	b.n++
 }
 
-// published counts an item that was put into so many queues. Those who were woken are
-// left to their shards when they are no longer few. far says that the shards must be
-// waited for: for memory's sake there are too many frames in queues, or so many bytes
-// that a queue could be full whose client keeps up.
+// published counts an item that was put into so many queues. far says that the shards
+// must be waited for: for memory's sake there are too many frames in queues, or so many
+// bytes that a queue could be full whose client keeps up.
 func (b *backlog) published(frames int, bytes int64) (far bool) {
 	if frames > 0 {
 		b.frames += frames
@@ -151,7 +156,8 @@ func (b *backlog) published(frames int, bytes int64) (far bool) {
 	if far = b.frames >= framesMost || b.bytes >= b.most; far {
 		b.frames, b.bytes = 0, 0
 	}
-	if far || b.n > fewWoken {
+	b.early += frames
+	if far || b.early >= framesEarly {
 		b.handOver()
 	}
 	return far
@@ -165,8 +171,12 @@ func (b *backlog) handOver() {
 	b.clear()
 }
 
-// few returns those who were woken, who are few, in list's memory.
+// few returns those who were woken, in list's memory; when they are not few they are
+// left to their shards.
 func (b *backlog) few(list []*Subscriber) []*Subscriber {
+	if b.n > fewWoken {
+		b.handOver()
+	}
 	for _, l := range b.woken {
 		list = append(list, l...)
 	}
@@ -179,5 +189,5 @@ func (b *backlog) clear() {
 		clear(list)
 		b.woken[i] = list[:0]
 	}
-	b.n = 0
+	b.n, b.early = 0, 0
 }

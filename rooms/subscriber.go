@@ -33,13 +33,12 @@ type SubscriberOptions struct {
 // Subscriber is one connection's place in the hub. Where there is no Outlet, one
 // goroutine calls Next; the other methods may be called by any.
 type Subscriber struct {
-	hub     *Hub
-	level   Level
-	hidden  bool
-	outlet  Outlet
-	shard   *shard        // that writes to the outlet
-	joining chan struct{} // holds a token while a join is being answered
-	wake    chan struct{} // holds a token when Next may find something; nil with an outlet
+	hub    *Hub
+	level  Level
+	hidden bool
+	outlet Outlet
+	shard  *shard        // that writes to the outlet
+	wake   chan struct{} // holds a token when Next may find something; nil with an outlet
 
 	// Guarded by the hub's lock.
 	subject  string // "": nobody's

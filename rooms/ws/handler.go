@@ -207,7 +207,9 @@ func (h *Handler) begin(protocol string, hurry context.CancelFunc) *session {
 // end counts the session out.
 func (h *Handler) end(s *session, cause error) {
 	s.sub.Close(cause)
-	s.lease.Stop()
+	if s.lease != nil {
+		s.lease.Stop()
+	}
 	if s.patience != nil {
 		s.patience.Stop()
 	}

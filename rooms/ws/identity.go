@@ -45,7 +45,22 @@ func (s *session) admit(id *auth.Identity, answer []byte) {
 	if s.level == rooms.Library && !known {
 		_ = s.sub.Notify(s.welcome())
 	}
-	s.lease.Renew(id.Expires) // may warn at once: after the others
+	s.renew(id.Expires) // may warn at once: after the others
+}
+
+// renew lets the client stay until then; the zero time is for ever.
+func (s *session) renew(until time.Time) {
+	if s.lease == nil && until.IsZero() {
+		return // most have no token, and need no lease
+	}
+	if s.lease == nil {
+		warn := s.warn
+		if s.level != rooms.Library {
+			warn = nil
+		}
+		s.lease = auth.NewLease(warn, s.expire)
+	}
+	s.lease.Renew(until)
 }
 
 // signIn answers an auth: the client's first words, or a fresh token for a

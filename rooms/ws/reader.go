@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -30,10 +31,19 @@ func (s *session) read(ctx context.Context) error {
 		if s.level == rooms.Library && !s.owed.open(ctx.Done) {
 			return s.sub.Err() // the connection is to be closed
 		}
-		if err := s.take(ctx, data); err != nil {
+		if err := s.aside(func() error { return s.take(ctx, data) }); err != nil {
 			return err
 		}
 	}
+}
+
+// aside calls f on another stack. What the reader's would have to grow to for it, it
+// would keep, in each idle connection.
+func (s *session) aside(f func() error) (err error) {
+	var done sync.WaitGroup
+	done.Go(func() { err = f() })
+	done.Wait()
+	return err
 }
 
 // receive returns the next message.

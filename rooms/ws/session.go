@@ -26,7 +26,7 @@ type session struct {
 	leave    func() // gives the place in the gate back; nil: it had none
 
 	patience *time.Timer // ends who does not say who they are; nil: the handshake did
-	lease    *auth.Lease // until the client's token runs out
+	lease    *auth.Lease // until the client's token runs out; nil: none that does
 
 	// The reader's own.
 	frames   *auth.Bucket
@@ -68,11 +68,6 @@ func newSession(h *Handler, level rooms.Level, hurry context.CancelFunc) *sessio
 		joins:  auth.NewBucket(h.gate.Limits().JoinsPerSecond),
 	}
 	s.farewell.Add(1)
-	warn := s.warn
-	if level != rooms.Library {
-		warn = nil
-	}
-	s.lease = auth.NewLease(warn, s.expire)
 	return s
 }
 
