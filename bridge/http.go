@@ -40,6 +40,7 @@ func bind(ctx context.Context, name, addr string, h http.Handler, most limits, l
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (set another address)", name, err)
 	}
+	l = newAdmission(l)
 	return &endpoint{name: name, listener: l, server: &http.Server{
 		Handler:           bodies(h, most.header),
 		ReadHeaderTimeout: most.header,
