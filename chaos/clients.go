@@ -55,6 +55,14 @@ func clientScenarios() []scenario {
 			act:    overflown,
 		},
 		{
+			name: "clients-deflate", fault: "connections break off; every other client has its events deflated", short: true,
+			clients: 9, settings: []string{"--http.compression"}, load: load.Options{Padding: 4 << 10},
+			habits: func(_ *rand.Rand, n int) client.Habits {
+				return client.Habits{Drop: 500 * time.Millisecond, Deflate: n%2 == 0}
+			},
+			act: deflated,
+		},
+		{
 			name: "clients-leave", fault: "clients stop reading for 0.5 s; topics left and joined again every 100 ms",
 			clients: 9, kinds: []oracle.Kind{oracle.Library},
 			settings: tight, heartbeat: 5 * time.Second, load: heavy(),
@@ -113,4 +121,18 @@ func overflown(ctx context.Context, w *world) (figure string, err error) {
 		err = errors.New("no queue overflowed: this proves nothing")
 	}
 	return fmt.Sprintf("%.0f overflows", overflows), err
+}
+
+// deflated makes sure that some connections were deflated, and others not.
+func deflated(ctx context.Context, w *world) (figure string, err error) {
+	figure, err = dropped(ctx, w)
+	all, deflated := 0, 0
+	for _, c := range w.clients {
+		all += c.Connections()
+		deflated += c.Deflated()
+	}
+	if err == nil && (deflated == 0 || deflated == all) {
+		err = fmt.Errorf("%d of %d connections were deflated: this proves nothing", deflated, all)
+	}
+	return figure, err
 }

@@ -37,6 +37,7 @@ type Habits struct {
 	Churn   time.Duration // leaves a topic, and later joins it again from where it left; Library only
 	Linger  time.Duration // lets time pass between its first fetch and its join; if it is to look back it fetches before it connects. Library only
 
+	Deflate       bool // offers permessage-deflate
 	Deaf          bool // never reads again after the join
 	ReceiveBuffer int  // bytes, of the socket; 0: the system's. below 256 KB loopback crawls, at less than two segments a time
 }
@@ -47,6 +48,7 @@ type Client struct {
 	journal     *oracle.Journal
 	known       map[string]string // topic names, by their JSON
 	connections atomic.Int64
+	deflated    atomic.Int64 // of them
 
 	ready    chan struct{} // closed: it is in all topics, or has been
 	settling chan struct{} // closed: Settle was called
@@ -194,3 +196,6 @@ func (c *Client) Journal() *oracle.Journal { return c.journal }
 
 // Connections are how many there were.
 func (c *Client) Connections() int { return int(c.connections.Load()) }
+
+// Deflated are how many of them had agreed on permessage-deflate.
+func (c *Client) Deflated() int { return int(c.deflated.Load()) }

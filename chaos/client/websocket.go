@@ -12,9 +12,14 @@ import (
 
 // upgrade makes a WebSocket of the session's socket.
 func (s *session) upgrade(ctx context.Context, path, protocol string) (*websocket.Conn, error) {
+	var offer websocket.CompressionMode
+	if s.o.Habits.Deflate {
+		offer = websocket.CompressionContextTakeover // the daemon wants less
+	}
 	conn, res, err := websocket.Dial(context.WithoutCancel(ctx), "ws://"+s.socket.RemoteAddr().String()+path, &websocket.DialOptions{
-		HTTPClient:   &http.Client{Transport: s.socket},
-		Subprotocols: []string{protocol},
+		HTTPClient:      &http.Client{Transport: s.socket},
+		Subprotocols:    []string{protocol},
+		CompressionMode: offer,
 		OnPingReceived: func(context.Context, []byte) bool {
 			if s.pings {
 				s.heard = time.Now()
@@ -28,6 +33,9 @@ func (s *session) upgrade(ctx context.Context, path, protocol string) (*websocke
 			err = refusal{"status " + strconv.Itoa(res.StatusCode)}
 		}
 		return nil, err
+	}
+	if res.Header.Get("Sec-WebSocket-Extensions") != "" {
+		s.deflated.Add(1)
 	}
 	conn.SetReadLimit(-1)
 	return conn, nil
