@@ -1,9 +1,6 @@
 package ws
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 const (
 	// keeperRounds is how often each connection is looked at within a heartbeat.
@@ -19,7 +16,9 @@ const (
 type keeper struct {
 	on    bool        // the timer is set, or has fired and will be
 	timer *time.Timer // nil before the first session
-	step  int         // of the round
+	round uint64
+	step  int // of the round
+	rest  int // sessions it has not come to: those up to here
 }
 
 // keep looks at some sessions, and sets the timer for the next.
@@ -49,9 +48,29 @@ func (h *Handler) piece() (_ []*session, ok bool) {
 		return nil, false
 	}
 	h.running.Add(1)
-	step := h.keeper.step
-	h.keeper.step = (step + 1) % keeperSteps
-	return slices.Clone(h.sessions[step*all/keeperSteps : (step+1)*all/keeperSteps]), true
+	return h.keeper.next(h.sessions), true
+}
+
+// next returns some of the sessions, in a round each once. It goes from the last to the
+// first: who comes is appended behind, and who takes the place of one that goes comes
+// from there, or with it.
+func (k *keeper) next(sessions []*session) []*session {
+	if k.step == 0 {
+		k.round++
+		k.rest = len(sessions)
+	}
+	k.rest = min(k.rest, len(sessions))
+	end := k.rest
+	k.rest -= (end + keeperSteps - k.step - 1) / (keeperSteps - k.step)
+	k.step = (k.step + 1) % keeperSteps
+	piece := make([]*session, 0, end-k.rest)
+	for _, s := range sessions[k.rest:end] {
+		if s.looked != k.round {
+			s.looked = k.round
+			piece = append(piece, s)
+		}
+	}
+	return piece
 }
 
 // keepSoon sets the timer, unless it is set or there is no session. The lock is held.

@@ -19,7 +19,8 @@ import (
 type session struct {
 	h        *Handler
 	id       string
-	index    int // in Handler.sessions; guarded by its lock
+	index    int    // in Handler.sessions; guarded by its lock
+	looked   uint64 // the keeper's last round; guarded by that, too
 	level    rooms.Level
 	deflates bool // permessage-deflate was agreed on
 	sub      *rooms.Subscriber

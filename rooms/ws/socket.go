@@ -63,7 +63,9 @@ type socket struct {
 }
 
 func newSocket(conn net.Conn, stall time.Duration, scratch *sync.Pool, drained func(waiting bool, err error)) *socket {
-	return &socket{Conn: conn, direct: newDirect(conn), stall: stall, scratch: scratch, drained: drained}
+	s := &socket{Conn: conn, direct: newDirect(conn), stall: stall, scratch: scratch, drained: drained}
+	s.heard.Store(true) // the handshake
+	return s
 }
 
 // Read is the library's way in.
