@@ -120,7 +120,7 @@ func brokenBuilds() []broken {
 			name: "switches-late", fault: "a replay's last event comes again, live",
 			file:     "rooms/join.go",
 			find:     "		s.enqueueAll(s.answer(nil, sp, missed))\n	default:\n		s.enqueueSpan(sp)\n",
-			replace:  "		s.enqueueAll(s.answer(nil, sp, missed))\n	default:\n		s.enqueueSpan(sp)\n		if n := len(h.history.entries); n > 0 && h.history.entries[n-1].Reason == \"\" {\n			if e := h.history.entries[n-1]; sp.next <= e.seq && s.topics[e.Topics[0]] != nil {\n				s.append(element{event: e})\n			}\n		}\n",
+			replace:  "		s.enqueueAll(s.answer(nil, sp, missed))\n	default:\n		s.enqueueSpan(sp)\n		if n := len(h.history.entries); n > 0 && h.history.entries[n-1].Reason == \"\" {\n			if e := h.history.entries[n-1]; sp.next <= e.seq && s.topics.of(e.Topics[0]) != nil {\n				s.append(element{event: e})\n			}\n		}\n",
 			scenario: "clients-drop", as: "^doubled:",
 		},
 		{

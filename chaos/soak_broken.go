@@ -21,8 +21,8 @@ func leaks() []broken {
 		{
 			name: "keeps-goroutines", fault: "each session leaves a goroutine behind",
 			file:     "rooms/ws/session.go",
-			find:     "	cause := s.write(ctx)\n",
-			replace:  "	go func() { select {} }()\n	cause := s.write(ctx)\n",
+			find:     "	s.end(s.read(ctx))\n",
+			replace:  "	go func() { select {} }()\n	s.end(s.read(ctx))\n",
 			scenario: "soak", as: "goroutines",
 		},
 		{

@@ -67,9 +67,9 @@ func (h *Hub) reached(item Item) map[*Subscriber][]string {
 	a, reached := item.Access, map[*Subscriber][]string{}
 	if !a.Everyone && a.Subject != "" {
 		for s := range h.subjects[a.Subject] {
-			for t := range s.topics {
-				if Covers(item.Topics, t) {
-					reached[s] = append(reached[s], t)
+			for _, m := range s.topics {
+				if Covers(item.Topics, m.topic) {
+					reached[s] = append(reached[s], m.topic)
 				}
 			}
 		}
@@ -103,7 +103,7 @@ func (h *Hub) reached(item Item) map[*Subscriber][]string {
 func (s *Subscriber) evict(topics []string) {
 	var left []string
 	for _, t := range topics {
-		if s.topics[t] != nil && !s.detached {
+		if s.topics.of(t) != nil && !s.detached {
 			left = append(left, t)
 		}
 	}

@@ -277,7 +277,6 @@ func (h *Hub) Subscribe(o SubscriberOptions) (*Subscriber, error) {
 		outlet:  o.Outlet,
 		busy:    o.Outlet != nil,
 		shard:   h.shards.next(),
-		topics:  map[string]*membership{},
 		index:   len(h.subscribers),
 		given:   h.now(),
 	}

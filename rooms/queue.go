@@ -69,7 +69,7 @@ func (s *Subscriber) restart(seq uint64) {
 		// before it, of other topics, had been sent.
 		e.span.join.lost = true
 		for _, t := range e.span.join.topics {
-			if m := s.topics[t]; m != nil {
+			if m := s.topics.of(t); m != nil {
 				m.from = seq + 1
 			}
 		}

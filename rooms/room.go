@@ -1,6 +1,9 @@
 package rooms
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // membership is a subscriber's place in a room. Guarded by the hub's lock.
 type membership struct {
@@ -8,6 +11,35 @@ type membership struct {
 	topic string
 	index int    // in its room's slice
 	from  uint64 // the first item it is for: what came before it was replayed, or not asked for
+}
+
+// memberships are a subscriber's, sorted by topic: most have one or a few, for which a
+// map would be the larger part of an idle connection's memory here.
+type memberships []*membership
+
+// find returns where the topic's is, or would be.
+func (ms memberships) find(topic string) (i int, found bool) {
+	return slices.BinarySearchFunc(ms, topic, func(m *membership, topic string) int {
+		return strings.Compare(m.topic, topic)
+	})
+}
+
+// of returns the topic's; nil for none.
+func (ms memberships) of(topic string) *membership {
+	if i, found := ms.find(topic); found {
+		return ms[i]
+	}
+	return nil
+}
+
+func (ms *memberships) add(m *membership) {
+	i, _ := ms.find(m.topic)
+	*ms = slices.Insert(*ms, i, m)
+}
+
+func (ms *memberships) remove(m *membership) {
+	i, _ := ms.find(m.topic)
+	*ms = slices.Delete(*ms, i, i+1)
 }
 
 // room is the members of one topic. A map entry and a slice that the last one
@@ -27,7 +59,7 @@ func (h *Hub) roomsOf(s *Subscriber) map[string]*room {
 
 // enter adds the subscriber to the topic's room, if it is not there.
 func (h *Hub) enter(s *Subscriber, topic string) {
-	if s.topics[topic] != nil {
+	if s.topics.of(topic) != nil {
 		return
 	}
 	rooms := h.roomsOf(s)
@@ -38,7 +70,7 @@ func (h *Hub) enter(s *Subscriber, topic string) {
 	}
 	m := &membership{sub: s, topic: r.topic, index: len(r.members), from: h.history.seq + 1}
 	r.members = append(r.members, m)
-	s.topics[r.topic] = m
+	s.topics.add(m)
 	if !s.hidden {
 		h.memberships++
 	}

@@ -3,8 +3,6 @@ package rooms
 import (
 	"context"
 	"encoding/json"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 )
@@ -45,7 +43,7 @@ type Subscriber struct {
 	guarded  bool
 	known    bool   // it is not guarded, or has been identified
 	judged   uint64 // what was decided at marks below it is void
-	topics   map[string]*membership
+	topics   memberships
 	detached bool // no member of its rooms any more
 	index    int  // in Hub.subscribers
 
@@ -115,9 +113,9 @@ func (s *Subscriber) Leave(ref json.RawMessage, topics []string) {
 // held.
 func (s *Subscriber) part(topics []string) (left []string, ended []*membership) {
 	for _, t := range topics {
-		if m := s.topics[t]; m != nil {
+		if m := s.topics.of(t); m != nil {
 			s.hub.exit(m)
-			delete(s.topics, t)
+			s.topics.remove(m)
 			left, ended = append(left, t), append(ended, m)
 		}
 	}
@@ -128,7 +126,11 @@ func (s *Subscriber) part(topics []string) (left []string, ended []*membership) 
 func (s *Subscriber) Topics() []string {
 	s.hub.mu.RLock()
 	defer s.hub.mu.RUnlock()
-	return slices.Sorted(maps.Keys(s.topics))
+	topics := make([]string, 0, len(s.topics))
+	for _, m := range s.topics {
+		topics = append(topics, m.topic)
+	}
+	return topics
 }
 
 // Control queues the answer to a client's frame, in its place between the events.

@@ -13,8 +13,8 @@ const (
 	// library's buffer lets each go in one Write.
 	writeBuffer = 128
 
-	// readBuffer is enough for what most clients send. Longer messages go past it.
-	readBuffer = 256
+	// readBuffer is enough for a short message, and the head of a longer one.
+	readBuffer = 128
 )
 
 // hijacker hands the library our socket where it expects the server's connection, and

@@ -66,9 +66,11 @@ func newSession(h *Handler, level rooms.Level, hurry context.CancelFunc) *sessio
 		level:  level,
 		hurry:  hurry,
 		frames: auth.NewBucket(h.o.FramesPerSecond),
-		joins:  auth.NewBucket(h.gate.Limits().JoinsPerSecond),
 	}
 	s.farewell.Add(1)
+	if level == rooms.Library {
+		s.joins = auth.NewBucket(h.gate.Limits().JoinsPerSecond)
+	}
 	return s
 }
 
