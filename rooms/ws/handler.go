@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	randv2 "math/rand/v2"
@@ -48,7 +49,8 @@ type Handler struct {
 	hub      *rooms.Hub
 	gate     *auth.Gate
 	o        Options
-	scratch  sync.Pool
+	scratch  sync.Pool // of *scratch
+	messages sync.Pool // of *bytes.Buffer
 	deflater deflater
 
 	running sync.WaitGroup // one for each session, from begin to end
@@ -88,6 +90,7 @@ func New(hub *rooms.Hub, gate *auth.Gate, o Options) *Handler {
 		gate:     gate,
 		o:        o,
 		scratch:  sync.Pool{New: newScratch},
+		messages: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 		deflater: newDeflater(),
 		ended:    map[websocket.StatusCode]uint64{},
 	}

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"slices"
@@ -24,16 +25,17 @@ const (
 func (s *session) read(ctx context.Context) error {
 	always := context.WithoutCancel(ctx) // closing the socket ends a read; a context would cost one timer each
 	for {
-		data, err := s.receive(always)
+		message, err := s.receive(always)
 		if err != nil {
 			return err
 		}
 		if s.level == rooms.Library && !s.owed.open(ctx.Done) {
 			return s.sub.Err() // the connection is to be closed
 		}
-		if err := s.aside(func() error { return s.take(ctx, data) }); err != nil {
+		if err := s.aside(func() error { return s.take(ctx, message.Bytes()) }); err != nil {
 			return err
 		}
+		s.h.messages.Put(message)
 	}
 }
 
@@ -46,8 +48,8 @@ func (s *session) aside(f func() error) (err error) {
 	return err
 }
 
-// receive returns the next message.
-func (s *session) receive(ctx context.Context) ([]byte, error) {
+// receive returns the next message, in memory of Handler.messages.
+func (s *session) receive(ctx context.Context) (*bytes.Buffer, error) {
 	kind, r, err := s.conn.Reader(ctx)
 	if err != nil {
 		return nil, s.fault(err)
@@ -56,23 +58,24 @@ func (s *session) receive(ctx context.Context) ([]byte, error) {
 		return nil, ending{code: websocket.StatusUnsupportedData}
 	}
 	limit := s.h.gate.Limits().FrameBytes
-	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	message := s.h.messages.Get().(*bytes.Buffer)
+	message.Reset()
+	_, err = message.ReadFrom(io.LimitReader(r, int64(limit)+1))
 	switch {
 	case err != nil:
 		return nil, s.fault(err)
-	case len(data) > limit:
+	case message.Len() > limit:
 		return nil, refusal(nil, *s.h.gate.Refuse("limits.frame_bytes", rooms.TooLarge, "message over limits.frame_bytes"))
-	case kind == websocket.MessageText && s.level == rooms.Library && !utf8.Valid(data):
+	case kind == websocket.MessageText && s.level == rooms.Library && !utf8.Valid(message.Bytes()):
 		return nil, ending{code: websocket.StatusInvalidFramePayloadData}
 	}
-	return data, nil
+	return message, nil
 }
 
 // fault says what a failed read means: a client that is silent, one that is
 // gone, or else one that broke the framing.
 func (s *session) fault(err error) error {
-	switch {
-	case s.socket.broken.Load() || websocket.CloseStatus(err) != -1:
+	if s.socket.broken.Load() || websocket.CloseStatus(err) != -1 {
 		return errGone
 	}
 	return ending{code: websocket.StatusProtocolError}
