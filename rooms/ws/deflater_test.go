@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"rowcast/internal/snapshot"
 	"rowcast/rooms"
 	"rowcast/rooms/auth"
 )
@@ -54,7 +56,7 @@ func (w *world) compressed(t *testing.T, path, protocol string) *rawConn {
 func (c *rawConn) expectText(part string) {
 	c.t.Helper()
 	if first, data := c.read(); first != 0x81 || !strings.Contains(string(data), part) {
-		c.t.Fatalf("want %s, got %#x %s", part, first, data)
+		c.t.Fatalf("want %s, got %#x %q", part, first, data)
 	}
 }
 
@@ -63,7 +65,7 @@ func (c *rawConn) expectDeflated(want string) (payload []byte) {
 	c.t.Helper()
 	first, payload := c.read()
 	if first != 0xC1 {
-		c.t.Fatalf("%#x %.100s", first, payload)
+		c.t.Fatalf("%#x %.100q", first, payload)
 	}
 	if got, err := inflate(payload); got != want || err != nil {
 		c.t.Fatalf("%v\ngot  %s\nwant %s", err, got, want)
@@ -254,4 +256,60 @@ func TestCompression_bomb(t *testing.T) { // not parallel: it counts what is all
 		_ = c.conn.Close()
 		writing.Wait()
 	}
+}
+
+// BenchmarkDeflater says what an event costs that is made once for all connections
+// (make), and each connection then (hand on); one by one each would cost both.
+func BenchmarkDeflater(b *testing.B) {
+	for _, size := range []int{512, 2 << 10, 16 << 10} {
+		d, event := newDeflater(), prose(size)
+		b.Run(fmt.Sprintf("make/%d", size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				d.deflate(event)
+			}
+			b.ReportMetric(float64(len(d.deflate(event))), "B/event")
+		})
+		b.Run(fmt.Sprintf("hand_on/%d", size), func(b *testing.B) {
+			frames := []rooms.Frame{shared(b, event)}
+			b.ReportAllocs()
+			for b.Loop() {
+				d.pack(frames)
+			}
+		})
+	}
+}
+
+// prose is an event of this size, with a text in it that people could have written.
+func prose(size int) []byte {
+	const end = `"},"id":"1.81234","at":"2026-03-01T12:34:56.791Z","cursor":"v1.Zm9vYmFyYmF6cXV4.81234.81236.1"}`
+	words := strings.Fields("who has seen that the list of open topics does not change when a row is closed later today " +
+		"thanks I shall look at this page again before we release it tomorrow fine agreed but not for every project yet")
+	rng := rand.New(rand.NewPCG(1, 2))
+	event := []byte(`{"type":"message_created","topics":["topic_7","project_3"],"payload":{"id":81234,"topic_id":7,"author_id":41,` +
+		`"created_at":"2026-03-01T12:34:56.789012Z","edited_at":null,"pinned":false,"kind":"text","reply_to":81200,"content":"`)
+	for len(event) < size-len(end) {
+		event = append(append(event, words[rng.IntN(len(words))]...), ' ')
+	}
+	return append(event[:size-len(end)], end...)
+}
+
+// shared is the frame of an event that is in a history.
+func shared(b *testing.B, event []byte) rooms.Frame {
+	hub := rooms.New(rooms.Options{})
+	hub.Reset(rooms.Reset{Epoch: "test", Snapshot: snapshot.New(1), Floor: snapshot.New(1)})
+	sub, err := hub.Subscribe(rooms.SubscriberOptions{Level: rooms.Plain})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer sub.Close(nil)
+	if err := sub.Join(b.Context(), rooms.JoinRequest{Topics: []string{"a"}}); err != nil {
+		b.Fatal(err)
+	}
+	hub.Publish(rooms.Batch{Items: []rooms.Item{{Topics: []string{"a"}, Data: event, XID: 1}}, Snapshot: snapshot.New(2)})
+	frames, err := sub.Next(b.Context(), nil)
+	if err != nil || len(frames) != 1 {
+		b.Fatal(frames, err)
+	}
+	return frames[0]
 }
