@@ -152,6 +152,27 @@ func brokenBuilds() []broken {
 			scenario: "clients-slow", as: "^lost:",
 		},
 		{
+			name: "forgets-the-rest", fault: "of what waits for a congested socket only the half frame is written",
+			file:     "rooms/ws/socket.go",
+			find:     "	if len(rest) > 0 {\n		return rest, false\n	}\n",
+			replace:  "	if len(rest) > 0 {\n		return rest[:1], false\n	}\n",
+			scenario: "clients-halt", as: "^lost:",
+		},
+		{
+			name: "writes-twice", fault: "a frame of which the kernel took half is written again when there is room",
+			file:     "rooms/ws/socket.go",
+			find:     "		s.rest = append(s.rest, f.Framed[n:])\n",
+			replace:  "		s.rest = append(s.rest, f.Framed[n:])\n		if n > 0 {\n			s.rest = append(s.rest, f.Framed)\n		}\n",
+			scenario: "clients-halt", as: "^doubled:",
+		},
+		{
+			name: "stays-congested", fault: "a socket that was congested is not written to again",
+			file:     "rooms/ws/session.go",
+			find:     "		s.owed.pay(s.answers)\n		s.sub.Resume()\n",
+			replace:  "		s.owed.pay(s.answers)\n",
+			scenario: "clients-halt", as: "^lost:",
+		},
+		{
 			name: "early-cursor", fault: "each event of a reading has the cursor of the last one",
 			file:     "pglisten/reading.go",
 			find:     "	c.Resume = b.cursor\n",
