@@ -139,11 +139,14 @@ func (s *session) complain(f *faults, r request, code rooms.Code, message string
 	return s.sub.Control(rooms.ErrorFrame(r.Ref, code, message))
 }
 
-// faults are the times of a client's faults, of the last minute.
-type faults []time.Time
+// faults are the times of a client's faults, of the last minute. Most have none.
+type faults struct{ times *[]time.Time }
 
 // add reports whether this one is one too many.
 func (f *faults) add(now time.Time) bool {
-	*f = append(slices.DeleteFunc(*f, func(t time.Time) bool { return now.Sub(t) >= faultWindow }), now)
-	return len(*f) >= maxFaults
+	if f.times == nil {
+		f.times = new([]time.Time)
+	}
+	*f.times = append(slices.DeleteFunc(*f.times, func(t time.Time) bool { return now.Sub(t) >= faultWindow }), now)
+	return len(*f.times) >= maxFaults
 }

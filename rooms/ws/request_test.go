@@ -65,8 +65,8 @@ func FuzzFrame(f *testing.F) {
 		if err == nil {
 			return
 		}
-		if e, ok := errors.AsType[ending](err); !ok || e.code != closeViolation || len(s.bad) != maxFaults {
-			t.Fatalf("%v after %d faults", err, len(s.bad))
+		if e, ok := errors.AsType[ending](err); !ok || e.code != closeViolation || len(*s.bad.times) != maxFaults {
+			t.Fatalf("%v after %d faults", err, len(*s.bad.times))
 		}
 	})
 }
