@@ -58,14 +58,34 @@
 // drops; who joins again starts as anyone does. A subscriber whose level has no
 // $left ends, and so does one (Guarded) of whom it is not known what changed.
 //
+// # Who writes
+//
+// An item becomes a frame once; every member gets these bytes. A Subscriber's frames
+// are taken by who calls Next, or written to its Outlet, which never waits:
+//
+//	Publish ──▶ queues ──┬─ few woken: Publish itself ─┐
+//	                     │                             ├─▶ Outlet.Send ──▶ true: the next
+//	control frames, … ───┴─ shards, one for each core ─┘        │
+//	                     ▲                                      ▼ false: congested
+//	                     └───────────────── Resume ◀── when it takes frames again
+//
+// A shard goes from one subscriber that has something to write to the next, and takes
+// with it all that waits for each: what is published meanwhile costs no system call of
+// its own, so whoever falls behind becomes cheaper. Publish waits when the shards are
+// too far behind, by frames or by bytes. That holds the source up, and keeps the queue
+// of a client that takes what comes from ever being full; one that is congested holds
+// up nobody.
+//
 // # Locks and goroutines
 //
 // The hub's lock guards rooms, memberships and the history; a subscriber's own
-// guards its queue and is taken after the hub's. Nothing is called and nothing
-// written under either: Publish waits for no one, and a slow reader costs the
-// others nothing. The package starts no goroutine: Run is called by who made the
-// hub, Next by the endpoint, and Options.Refresh runs in a Join. The endpoint
-// closes its subscribers, each once done; Hub.Close only keeps new ones out.
+// guards its queue and is taken after the hub's; a shard's guards its list and is
+// taken last. Nothing is called and nothing written under any of them. A subscriber is
+// written for by one goroutine at a time: whoever found it not busy, and after a Send
+// that returned false the outlet. A shard's goroutine is there while there is something
+// to write, and nothing makes it wait. Beside these the package starts none: Run is
+// called by who made the hub, and Options.Refresh runs in a Join. The endpoint closes
+// its subscribers, each once done; Hub.Close only keeps new ones out.
 //
 // It never imports a database driver, net/http, a WebSocket, the configuration,
 // or package bridge.
