@@ -3,9 +3,9 @@ package rooms
 // Outlet is a connection that takes frames without waiting. One goroutine at a time
 // calls it, with no lock held.
 type Outlet interface {
-	// Send takes the frames; the slice is the caller's. More come when it has
-	// returned true or, where the peer does not keep up, when the outlet has
-	// called Subscriber.Resume.
+	// Send takes the frames; the slice, which it may change, is the caller's again
+	// then. More come when it has returned true or, where the peer does not keep up,
+	// when the outlet has called Subscriber.Resume.
 	Send(frames []Frame) (more bool)
 
 	// End is called once, when nothing more is to be sent; cause is Subscriber.Err.
