@@ -124,13 +124,14 @@ func (p *payload) appendOld(dst []byte) []byte {
 	if p.cut {
 		oldOf = common(oldOf, p.plan.key)
 	}
-	var show []int
+	var buf [16]int
+	show := buf[:0]
 	for _, i := range oldOf {
 		if p.changes[i] && p.old[i] != nil {
 			show = append(show, i)
 		}
 	}
-	if show == nil {
+	if len(show) == 0 {
 		return dst
 	}
 	dst = append(dst, `,"old":`...)

@@ -80,6 +80,18 @@ func (s *scanner) value(depth int) []byte {
 	return s.text[start:s.pos]
 }
 
+// valueLike steps over one value of an object, as value does. If it is the same
+// as other, a valid value of another object (nil: none), it is not walked again.
+func (s *scanner) valueLike(other []byte) []byte {
+	rest := s.text[s.pos:]
+	n := len(other)
+	if n > 0 && n < len(rest) && (rest[n] == ',' || rest[n] == '}') && bytes.HasPrefix(rest, other) {
+		s.pos += n
+		return rest[:n]
+	}
+	return s.value(1)
+}
+
 // nested steps over an object or an array.
 func (s *scanner) nested(open, end byte, depth int) {
 	if depth > maxDepth {
@@ -129,23 +141,15 @@ func (s *scanner) name() []byte {
 // quoted steps over a string.
 func (s *scanner) quoted() {
 	s.expect('"')
-	text := s.text
-	for i := s.pos; i < len(text); i++ {
-		c := text[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		if c == '"' {
-			s.pos = i + 1
+	for !s.fault {
+		s.pos += plain(s.text[s.pos:])
+		if s.skip('"') {
 			return
 		}
-		n := escapeLen(text[i:])
-		if n == 0 {
-			break
-		}
-		i += n - 1
+		n := escapeLen(s.text[s.pos:])
+		s.pos += n
+		s.fault = n == 0
 	}
-	s.fault = true
 }
 
 // escapeLen returns the length of the escape that text begins with, 0 if it is none.
@@ -193,11 +197,18 @@ func (s *scanner) digits() {
 }
 
 func (s *scanner) word(w string) {
-	if !bytes.HasPrefix(s.text[s.pos:], []byte(w)) {
+	if !s.skipAll([]byte(w)) {
 		s.fault = true
-		return
 	}
-	s.pos += len(w)
+}
+
+// skipAll steps over what is expected, if the text goes on with it.
+func (s *scanner) skipAll(expected []byte) bool {
+	if !bytes.HasPrefix(s.text[s.pos:], expected) {
+		return false
+	}
+	s.pos += len(expected)
+	return true
 }
 
 func (s *scanner) space() {

@@ -3,6 +3,7 @@ package bridge
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -13,7 +14,7 @@ import (
 var jsonSamples = []string{
 	`{}`, `[]`, `null`, `true`, `false`, `0`, `-0`, `-1.50e+07`, `1E5`, `""`, `"a\u0000\ud83d\ude00\"\\\/\b\f\n\r\t"`,
 	` { "a" : [ 1 , { "b" : null } ] , "a" : "twice" } `, "[1,\n2]", `123456789012345678901234567890.000`,
-	``, `{`, `}`, `[1,]`, `[,1]`, `{"a":1,}`, `{,}`, `{"a"}`, `{"a":}`, `{1:2}`, `01`, `1.`, `.5`, `-`, `1e`, `+1`, `tru`, `nul`, `"`, `"\`,
+	``, `{`, `}`, `[1,]`, `[,1]`, `{"a":1,}`, `{,}`, `{"a"}`, `{"a" true}`, `{"a":}`, `{1:2}`, `01`, `1.`, `.5`, `-`, `1e`, `+1`, `tru`, `nul`, `"`, `"\`,
 	`"\x"`, `"\u12"`, `"\u12g4"`, "\"\n\"", `1 2`, `{} x`, `[[]`, `[}`, `{"a":1 "b":2}`, "\x00", "\ufeff1", `'a'`, `NaN`,
 	strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth),
 	strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1),
@@ -102,6 +103,22 @@ func checkMembers(t *testing.T, text []byte, valid bool) {
 	if elements.done() != isArray || isArray && n != len(array) {
 		t.Fatalf("elements of %.80q: %d, done is %v", text, n, elements.done())
 	}
+}
+
+// TestPlain compares with one byte at a time.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	letters := []byte("ab \x7f\x80\xa2\xdc\xff!#[]\x1f\x01\x00\"\\")
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.SliceOfN(rapid.SampledFrom(letters), 0, 40).Draw(t, "text")
+		want := slices.IndexFunc(text, func(c byte) bool { return c < ' ' || c == '"' || c == '\\' })
+		if want < 0 {
+			want = len(text)
+		}
+		if got := plain(text); got != want {
+			t.Fatalf("%q: got %d, want %d", text, got, want)
+		}
+	})
 }
 
 func TestAppendString(t *testing.T) {

@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -25,14 +27,37 @@ func appendCompact(dst, value []byte) []byte {
 
 // quotedLen returns the length of the valid string that text begins with.
 func quotedLen(text []byte) int {
-	for i := 1; ; i++ {
-		switch text[i] {
-		case '"':
+	for i := 1; ; i += 2 { // over a backslash and what it escapes
+		i += plain(text[i:])
+		if text[i] == '"' {
 			return i + 1
-		case '\\':
-			i++
 		}
 	}
+}
+
+// plain returns how many bytes text begins with that stand for themselves in a
+// JSON string: all but quotes, backslashes and control characters.
+func plain(text []byte) int {
+	n := 0
+	for ; len(text)-n >= 8; n += 8 {
+		if marks := special(binary.LittleEndian.Uint64(text[n:])); marks != 0 {
+			return n + bits.TrailingZeros64(marks)/8
+		}
+	}
+	for n < len(text) && text[n] >= ' ' && text[n] != '"' && text[n] != '\\' {
+		n++
+	}
+	return n
+}
+
+// special sets the highest bit of the first of eight bytes that is not plain, of
+// none if all are. Bits behind it may be set, too. (Bit Twiddling Hacks,
+// "Determine if a word has a byte less than n")
+func special(word uint64) uint64 {
+	const each = 0x01_01_01_01_01_01_01_01
+	quote := word ^ each*'"'
+	backslash := word ^ each*'\\'
+	return ((word-each*' ')&^word | (quote-each)&^quote | (backslash-each)&^backslash) & (each * 0x80)
 }
 
 const hexDigits = "0123456789abcdef"

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"cmp"
 	"log/slog"
 	"sync/atomic"
@@ -33,6 +32,9 @@ type translatorOptions struct {
 //
 // Whatever a row holds, translating it cannot fail: what cannot be understood
 // becomes a resync, and where it may have been about access, an Unknown.
+//
+// What its methods return is good until the next of them is called: the memory of
+// the items' Data is used again. The hub has copied it by then.
 type translator struct {
 	o        translatorOptions
 	log      *slog.Logger
@@ -53,6 +55,7 @@ type translator struct {
 	drafts   []draft
 	payload  []byte
 	frame    []byte
+	frames   frames // that the items hold
 }
 
 // translatorCounts are the translator's counters. Anyone may read them.
@@ -120,6 +123,7 @@ func (t *translator) loss(l pglisten.Loss) []rooms.Item {
 // items translates changes, the last ones of a batch or not.
 func (t *translator) items(changes []pglisten.Change, final bool) []rooms.Item {
 	items := make([]rooms.Item, 0, len(changes))
+	t.frames.empty()
 	clear(t.unsure)
 	for i := range changes {
 		c := &changes[i]
@@ -193,22 +197,36 @@ func (t *translator) read(p *plan, c *pglisten.Change) (err error) {
 	if p.err != nil {
 		return p.err
 	}
-	if t.row, err = p.columns.read(c.New, t.row); err != nil {
+	if t.row, err = p.columns.read(c.New, t.row, nil); err != nil {
 		return err
 	}
 	if c.Op != pglisten.Update {
 		return nil
 	}
-	t.old, err = p.columns.read(c.Old, t.old)
+	t.old, err = p.columns.read(c.Old, t.old, t.row)
 	return err
 }
 
-// topics returns the topic names of a row.
+// topics returns the topic names of a row. The list is not to be changed: rows
+// that agree in the columns the templates name share it.
 func (t *translator) topics(p *plan, r row) []string {
 	if p.watch.Hidden {
 		return p.watch.Templates // no topic's name, which clients could join
 	}
-	return p.templates.names(p.columns, r, t.refuse)
+	var buf [64]byte
+	key := buf[:0]
+	for _, i := range p.named {
+		key = append(append(key, r[i]...), ',') // no other values make the same key: each is valid JSON, or nothing
+	}
+	if names, known := p.made.find(key); known {
+		return names
+	}
+	refused := t.counts.badTopics.Load()
+	names := p.templates.names(p.columns, r, t.refuse)
+	if t.counts.badTopics.Load() == refused { // else the next row's has to be counted, too
+		p.made.remember(key, names)
+	}
+	return names
 }
 
 // refuse counts a bad topic name and logs the first one of a template. The name
@@ -275,7 +293,7 @@ func (t *translator) item(e *event, xid uint64) rooms.Item {
 	if !e.hidden {
 		t.counts.events.Add(1)
 	}
-	return rooms.Item{Topics: e.topics, Data: bytes.Clone(t.frame), Cursor: e.cursor, XID: xid, Hidden: e.hidden}
+	return rooms.Item{Topics: e.topics, Data: t.frames.keep(t.frame), Cursor: e.cursor, XID: xid, Hidden: e.hidden}
 }
 
 // before returns where a client resumes that got some of a change's events, but

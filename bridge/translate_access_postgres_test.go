@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,7 +30,10 @@ type road struct {
 func (r *road) add(items []rooms.Item) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.items = append(r.items, items...)
+	for _, item := range items {
+		item.Data = bytes.Clone(item.Data) // as the hub does
+		r.items = append(r.items, item)
+	}
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (t *translator) update(p *plan, c *pglisten.Change) {
 	}
 	topics := t.topics(p, t.row)
 	if p.rerouted(t.changes) {
-		left := slices.DeleteFunc(t.topics(p, t.old), func(name string) bool { return slices.Contains(topics, name) })
+		left := slices.DeleteFunc(slices.Clone(t.topics(p, t.old)), func(name string) bool { return slices.Contains(topics, name) })
 		t.add(p.deleted, left, payload{plan: p, row: t.old, show: p.key, changed: true, moved: true})
 	}
 	show := payload{

@@ -45,8 +45,9 @@ func (t *translator) notification(n pglisten.Notification) []rooms.Item {
 	if c == nil {
 		return nil
 	}
+	t.frames.empty()
 	text := []byte(strings.ToValidUTF8(n.Payload, "\uFFFD"))
-	fields, err := c.fields.read(text, nil)
+	fields, err := c.fields.read(text, nil, nil)
 	if err != nil {
 		text = append(appendString([]byte(`{"text":`), text), '}')
 		fields = make(row, len(c.fields))

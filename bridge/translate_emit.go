@@ -14,7 +14,7 @@ var emitFields = columns{}.add("topic_id", nil)
 
 // emit translates an event an application emitted.
 func (t *translator) emit(items []rooms.Item, c *pglisten.Change) []rooms.Item {
-	fields, err := emitFields.read(c.New, t.row)
+	fields, err := emitFields.read(c.New, t.row, nil)
 	if err == nil && !validType(c.Type) {
 		err = errType
 	}

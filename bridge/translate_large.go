@@ -84,7 +84,7 @@ func (t *translator) concerned(c *pglisten.Change) []string {
 	}
 	topics := t.topics(p, t.row)
 	if c.Op == pglisten.Update {
-		topics = append(topics, t.topics(p, t.old)...)
+		topics = slices.Concat(topics, t.topics(p, t.old))
 	}
 	return topics
 }

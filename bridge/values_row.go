@@ -10,9 +10,10 @@ import (
 
 // column is a column of a row, ready to be read and written.
 type column struct {
-	name string
-	key  []byte // the name as a JSON string
-	typ  *pglisten.Type
+	name  string
+	key   []byte // the name as a JSON string
+	label []byte // key and a colon
+	typ   *pglisten.Type
 }
 
 // columns are the columns of a watched table, or the wanted fields of a
@@ -21,7 +22,8 @@ type columns []column
 
 // add appends a column.
 func (cs columns) add(name string, typ *pglisten.Type) columns {
-	return append(cs, column{name, appendString(nil, name), typ})
+	label := append(appendString(nil, name), ':')
+	return append(cs, column{name, label[:len(label)-1], label, typ})
 }
 
 // at returns the index of the column of that name, -1 if there is none.
@@ -53,19 +55,34 @@ func (r row) has(column int) bool {
 
 // read cuts a row's JSON into its values, into r's memory. Columns it does not
 // know (dropped or renamed meanwhile) are left out. It makes sure of all that
-// is passed on unread: valid JSON, valid UTF-8.
-func (cs columns) read(text []byte, r row) (row, error) {
-	r = append(r[:0], make(row, len(cs))...)
+// is passed on unread: valid JSON, valid UTF-8. like is a row that was read
+// before and may have many of the same values, or nil.
+func (cs columns) read(text []byte, r, like row) (row, error) {
+	r = slices.Grow(r[:0], len(cs))[:len(cs)]
+	clear(r)
 	if !utf8.Valid(text) {
 		return r, errJSON
 	}
 	next := 0
 	s := scanner{text: text}
-	for name, value := range s.members {
-		if i := cs.written(name, next); i >= 0 {
-			r[i] = value
-			next = i + 1
+	for first := s.open('{'); s.more('}', first); first = false {
+		// Postgres writes the columns in their order, and no space.
+		i := next
+		if i < len(cs) && s.skipAll(cs[i].label) {
+			s.space()
+		} else {
+			i = cs.written(s.name())
 		}
+		switch {
+		case i < 0:
+			s.value(1)
+			continue
+		case like != nil:
+			r[i] = s.valueLike(like[i])
+		default:
+			r[i] = s.value(1)
+		}
+		next = i + 1
 	}
 	if !s.done() {
 		return r, errJSON
@@ -74,12 +91,8 @@ func (cs columns) read(text []byte, r row) (row, error) {
 }
 
 // written returns the index of the column whose name is written so, -1 if there
-// is none. Postgres writes the columns in their order: it is nearly always the
-// one expected.
-func (cs columns) written(name []byte, expected int) int {
-	if expected < len(cs) && bytes.Equal(cs[expected].key, name) {
-		return expected
-	}
+// is none.
+func (cs columns) written(name []byte) int {
 	for i := range cs {
 		if bytes.Equal(cs[i].key, name) {
 			return i
@@ -100,8 +113,7 @@ func appendRow(dst []byte, cs columns, r row, show []int, truncated bool) []byte
 			dst = append(dst, ',')
 		}
 		first = false
-		dst = append(dst, cs[i].key...)
-		dst = append(dst, ':')
+		dst = append(dst, cs[i].label...)
 		dst = appendShown(dst, r[i], cs[i].typ, truncated)
 	}
 	return append(dst, '}')

@@ -11,6 +11,13 @@ func appendTimestamp(dst, quoted []byte) []byte {
 	if !ok {
 		return append(dst, quoted...)
 	}
+	// In UTC already, and of this form, on a day that every month has, it is copied
+	// up to its offset: "2026-11-23T00:42:55.278+00:00".
+	if p.offset == 0 && p.year > 0 && p.day <= 28 && quoted[len(`"2026-11-23`)] == 'T' {
+		dst = append(dst, quoted[:len(`"2026-11-23T00:42:55`)]...)
+		dst = append(dst, p.fraction...)
+		return append(dst, 'Z', '"')
+	}
 	// time.Date carries the offset's seconds over into minutes, hours and days.
 	utc := time.Date(p.year, time.Month(p.month), p.day, p.hour, p.minute, p.second-p.offset, 0, time.UTC)
 	if utc.Year() < 1 {

@@ -1,0 +1,152 @@
+package bridge
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"rowcast/pglisten"
+	"rowcast/rooms"
+)
+
+// TestTranslatorRemembersNothing: whatever it has seen before, a translator makes
+// of a piece what new ones make of its changes.
+func TestTranslatorRemembersNothing(t *testing.T) {
+	t.Parallel()
+	w := watchMessages(withOld)
+	w.Templates = []string{"topic_{topic_id}", "says_{content}", "messages"}
+	rapid.Check(t, func(t *rapid.T) {
+		tr := newTranslator(translatorOptions{Epoch: "k3f9"})
+		refused := int64(0)
+		for range rapid.IntRange(1, 10).Draw(t, "pieces") {
+			piece := oneBatch(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) pglisten.Change { return drawChange(t, w) }), 1, 4).Draw(t, "piece")...)
+			var want []rooms.Item
+			for _, c := range piece.Changes {
+				fresh := newTranslator(translatorOptions{Epoch: "k3f9"})
+				want = append(want, fresh.batch(oneBatch(c)).Items...)
+				refused += fresh.counts.badTopics.Load()
+			}
+			if got := tr.batch(piece).Items; !slices.EqualFunc(got, want, sameItem) {
+				t.Fatalf("\n got %s\nwant %s", items(got), items(want))
+			}
+		}
+		if n := tr.counts.badTopics.Load(); n != refused {
+			t.Errorf("%d names refused, want %d", n, refused)
+		}
+	})
+}
+
+func sameItem(a, b rooms.Item) bool { return reflect.DeepEqual(a, b) }
+
+// drawChange draws an insert, an update or a delete of messages.
+func drawChange(t *rapid.T, w *pglisten.Watch) pglisten.Change {
+	old := ""
+	op := rapid.SampledFrom([]pglisten.Op{pglisten.Insert, pglisten.Update, pglisten.Delete}).Draw(t, "op")
+	if op == pglisten.Update {
+		old = drawMessage(t)
+	}
+	return changeOf(w, op, drawMessage(t), old)
+}
+
+// drawMessage draws a row of few values, among them such as make no topic's name,
+// with a column missing at times, and in any spacing.
+func drawMessage(t *rapid.T) string {
+	var members []string
+	for _, column := range [][]string{
+		{`"id"`, `981`, `9`, `98`},
+		{`"topic_id"`, `7`, `71`, `null`, `"*"`},
+		{`"content"`, `"hi"`, `"hi\nyou"`, `1`, `11`, `null`, `""`},
+		{`"created_at"`, `"2026-11-23T01:42:55.278+01:00"`, `null`},
+	} {
+		value := rapid.SampledFrom(append(column[1:], "")).Draw(t, column[0])
+		colon := rapid.SampledFrom([]string{":", ":", ": ", " :"}).Draw(t, "colon")
+		if value != "" {
+			members = append(members, column[0]+colon+value)
+		}
+	}
+	comma := rapid.SampledFrom([]string{",", ",", " ,", ", "}).Draw(t, "comma")
+	return "{" + strings.Join(members, comma) + "}"
+}
+
+func items(list []rooms.Item) (text string) {
+	for _, item := range list {
+		text += fmt.Sprintf("%q %s\n", item.Topics, item.Data)
+	}
+	return text
+}
+
+// TestTopicsAreRememberedWithinLimits: of many more topics than there is room for,
+// one is in every third row.
+func TestTopicsAreRememberedWithinLimits(t *testing.T) {
+	t.Parallel()
+	w := watchMessages(func(w *pglisten.Watch) { w.Columns[1].Type = jsonType })
+	tr := newTranslator(translatorOptions{})
+	topicsOf := func(value string) {
+		row := strings.Replace(messageRow, `"topic_id":7`, `"topic_id":`+value, 1)
+		if got := tr.batch(oneBatch(changeOf(w, pglisten.Insert, row, ""))).Items; len(got) != 1 || len(got[0].Topics) != 2 {
+			t.Fatalf("topic %s: %s", value, items(got))
+		}
+	}
+	forgotten, before := 0, 0
+	for n := range 15_000 {
+		topicsOf(fmt.Sprint(n))
+		topicsOf(`{"n":` + strings.Repeat(" ", n%(2*topicListsKey)) + fmt.Sprint(n) + `}`)
+		topicsOf(`"hot"`)
+		made := &tr.plans[w.ID].made
+		if _, known := made.find([]byte(`"hot",`)); !known {
+			t.Fatal("what was just made is not remembered")
+		}
+		if len(made.lists) < before {
+			forgotten++
+		}
+		before = len(made.lists)
+		if n%100 == 0 || forgotten > 0 && len(made.lists) < 3 {
+			checkKept(t, made)
+		}
+	}
+	if forgotten == 0 {
+		t.Error("nothing is ever forgotten")
+	}
+}
+
+// checkKept adds up what is remembered.
+func checkKept(t *testing.T, made *topicLists) {
+	t.Helper()
+	kept := 0
+	for key, names := range made.lists {
+		if len(key) > topicListsKey {
+			t.Fatalf("a key of %d bytes is kept", len(key))
+		}
+		kept += listOverhead + len(key) + len(names)*nameOverhead + len(strings.Join(names, ""))
+	}
+	if kept != made.bytes || kept > topicListsBytes {
+		t.Fatalf("%d bytes are kept, %d counted, %d allowed", kept, made.bytes, topicListsBytes)
+	}
+}
+
+// TestTranslateAllocations: a piece costs the memory of its list of items and no more.
+//
+// Not parallel: it counts allocations.
+func TestTranslateAllocations(t *testing.T) {
+	whole := tenColumns()
+	whole.ID, whole.IncludeOld = 2, true
+	changes := mixedChanges(512, 64)
+	for i := range changes {
+		if i%2 == 0 {
+			changes[i].Watch = whole
+		}
+	}
+	tr := newTranslator(translatorOptions{Epoch: "k3f9"})
+	piece := oneBatch(changes...)
+	if n := len(tr.batch(piece).Items); n != len(changes) {
+		t.Fatalf("%d items of %d changes", n, len(changes))
+	}
+	n := testing.AllocsPerRun(20, func() { tr.batch(piece) })
+	if n != 1 {
+		t.Errorf("%v allocations, want 1", n)
+	}
+}
