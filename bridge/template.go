@@ -13,6 +13,7 @@ type template struct {
 	parts []templatePart
 	// warned is set when a name it made was refused, so that the log is told once.
 	warned bool
+	made   []byte // memory for the next name
 }
 
 // templatePart is literal text, or, with a column, a column's value.
@@ -50,19 +51,18 @@ func (t *template) name(columns columns, r row) (name string, ok bool) {
 	if len(t.parts) == 1 && t.parts[0].column < 0 {
 		return t.text, true
 	}
-	var buf [64]byte
-	text := buf[:0]
+	t.made = t.made[:0]
 	for _, p := range t.parts {
 		if p.column < 0 {
-			text = append(text, p.literal...)
+			t.made = append(t.made, p.literal...)
 			continue
 		}
 		if !r.has(p.column) {
 			return "", false
 		}
-		text = appendText(text, r[p.column], columns[p.column].typ)
+		t.made = appendText(t.made, r[p.column], columns[p.column].typ)
 	}
-	return string(text), true
+	return string(t.made), true
 }
 
 // pattern returns a pattern that matches every name the template makes.

@@ -207,26 +207,12 @@ func (t *translator) read(p *plan, c *pglisten.Change) (err error) {
 	return err
 }
 
-// topics returns the topic names of a row. The list is not to be changed: rows
-// that agree in the columns the templates name share it.
+// topics returns the topic names of a row. The list is not to be changed.
 func (t *translator) topics(p *plan, r row) []string {
 	if p.watch.Hidden {
 		return p.watch.Templates // no topic's name, which clients could join
 	}
-	var buf [64]byte
-	key := buf[:0]
-	for _, i := range p.named {
-		key = append(append(key, r[i]...), ',') // no other values make the same key: each is valid JSON, or nothing
-	}
-	if names, known := p.made.find(key); known {
-		return names
-	}
-	refused := t.counts.badTopics.Load()
-	names := p.templates.names(p.columns, r, t.refuse)
-	if t.counts.badTopics.Load() == refused { // else the next row's has to be counted, too
-		p.made.remember(key, names)
-	}
-	return names
+	return p.templates.names(p.columns, r, t.refuse)
 }
 
 // refuse counts a bad topic name and logs the first one of a template. The name

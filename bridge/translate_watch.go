@@ -15,9 +15,7 @@ type plan struct {
 	err       error   // the watch can make no events
 	columns   columns // the captured ones, in table order, then others it names
 	templates templates
-	named     []int      // the columns in the templates
-	made      topicLists // what the templates made of those columns' values
-	patterns  []string   // what the templates can make
+	patterns  []string // what the templates can make
 	derived   []derivation
 
 	key     []int // primary key columns, in key order
@@ -38,7 +36,6 @@ func newPlan(w *pglisten.Watch) *plan {
 		watch:   w,
 		topic:   -1,
 		subject: -1,
-		made:    newTopicLists(),
 		entity:  appendString(nil, w.Entity),
 		created: w.Entity + "_created",
 		updated: w.Entity + "_updated",
@@ -76,9 +73,6 @@ func newPlan(w *pglisten.Watch) *plan {
 func (p *plan) choose() {
 	for i := range p.columns {
 		isKey, isTopic, isRoute := slices.Contains(p.key, i), i == p.topic, p.templates.mention(i)
-		if isRoute {
-			p.named = append(p.named, i)
-		}
 		if isTopic || isRoute || i == p.subject {
 			p.routes = append(p.routes, i)
 		}
