@@ -1,5 +1,7 @@
 package pglisten
 
+import "bytes"
+
 // The largest piece of a batch.
 const (
 	pieceChanges = 512
@@ -37,20 +39,26 @@ func (p *piece) empty() {
 }
 
 // texts are the JSON of many changes in one piece of memory, and after it is full
-// in another.
+// in another. Long ones have memory of their own: little of a full piece is wasted,
+// and none of them is held once it is taken.
 type texts []byte
 
-const textsBytes = 256 << 10 // most pieces need no more
+const (
+	textsBytes = 256 << 10 // most pieces need no more
+	textLong   = textsBytes / 8
+)
 
 // keep copies the JSON of a change.
 func (t *texts) keep(c *Change) { c.New, c.Old = t.copy(c.New), t.copy(c.Old) }
 
 func (t *texts) copy(text []byte) []byte {
-	if len(text) == 0 {
+	switch {
+	case len(text) == 0:
 		return nil
-	}
-	if len(*t)+len(text) > cap(*t) {
-		*t = make([]byte, 0, max(textsBytes, len(text)))
+	case len(text) > textLong:
+		return bytes.Clone(text)
+	case len(*t)+len(text) > cap(*t):
+		*t = make([]byte, 0, textsBytes)
 	}
 	begin := len(*t)
 	*t = append(*t, text...)

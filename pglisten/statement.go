@@ -78,6 +78,8 @@ const revocationBytes = 32 << 20
 //
 // Behind the head the rows come in no order, and uncounted: Postgres would sort
 // them for either, on its disk, and who loads them has all of them at hand.
+// The head itself comes first, for no parallel workers take the parts of the UNION
+// ALL out of turn: rowcast.turn() forbids them, and so do the session's settings.
 func newHistory(columns string) statement {
 	const logged = "id, xid, watch, op, flags, at, mutation_id, data, old, changed, type, topics"
 	before := fmt.Sprintf(`SELECT %s FROM (
