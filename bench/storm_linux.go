@@ -96,7 +96,6 @@ func (r *stormResult) tell(t *table, must *targets) {
 		row[1] = "others are sent events"
 		row[5] = "–" // the events' own
 		row = append(row[:6], micros(at(r.quiet, 50)), micros(at(r.quiet, 99)), micros(at(r.storm, 50)), micros(at(r.storm, 99)))
-		must.add(fmt.Sprintf("others' p99 during a storm (%s), and quiet", what), micros(at(r.storm, 99))+", "+micros(at(r.quiet, 99)), true)
 	} else {
 		must.add(fmt.Sprintf("%d clients at once (%s): all live within %v", r.crowd, what, crowdMost), seconds(r.all), r.all <= crowdMost)
 		must.add(fmt.Sprintf("no query to Postgres for them (%s); the canary's are up to %d", what, statementsMost), fmt.Sprint(r.statements), r.statements <= statementsMost)

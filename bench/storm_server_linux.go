@@ -123,8 +123,7 @@ func runDaemon(ctx context.Context, url string, ready chan<- string) error {
 // runLibrary is what one writes with the WebSocket library, behind a server with
 // the daemon's limits.
 func runLibrary(ctx context.Context, returns bool, ready chan<- string) error {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp4", "127.0.0.1:0")
+	l, err := listen(ctx)
 	if err != nil {
 		return err
 	}
