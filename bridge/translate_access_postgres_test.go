@@ -40,7 +40,12 @@ func (r *road) add(items []rooms.Item) error {
 func (r *road) Reset(_ context.Context, x pglisten.Reset) error {
 	return r.add(r.tr.history(x.History))
 }
-func (r *road) Take(_ context.Context, b pglisten.Batch) error { return r.add(r.tr.batch(b).Items) }
+
+func (r *road) Take(_ context.Context, b pglisten.Batch) error {
+	items := r.tr.batch(b).Items
+	useAgain(b)
+	return r.add(items)
+}
 
 func (r *road) Notified(context.Context, pglisten.Notification) error { return nil }
 func (r *road) Lost(context.Context, pglisten.Loss) error             { return nil } // comes when it likes

@@ -40,6 +40,7 @@ func TestLargeTransactionOverPieces(t *testing.T) {
 	first, second := oneBatch(inTopic(1, nth(1, 732), of(4)), inTopic(2, nth(2, 732), of(4))), oneBatch(inTopic(3, nth(3, 732), of(4)), inTopic(4, of(4), func(c *pglisten.Change) { c.XID = 732 }))
 	first.Partial = true
 	wantTold(t, tr.batch(first).Items)
+	useAgain(first)
 	wantTold(t, tr.batch(second).Items, bulk("messages topic_1 topic_2 topic_3 topic_4", "735:735:", 732))
 	wantTold(t, tr.batch(oneBatch()).Items)
 }
