@@ -228,9 +228,13 @@ func TestFault_pings(t *testing.T) {
 	t.Parallel()
 	w := setupNarrow(t, patient, func(_ *rooms.Options, _ *auth.Options, o *Options) { o.WriteTimeout = time.Second })
 	c := w.stall(t, 1)[0]
-	w.handler.mu.Lock()
-	socket := w.handler.sessions[0].connection()
-	w.handler.mu.Unlock()
+	var socket *socket
+	await(t, "it has no socket", func() bool { // which comes after the handshake
+		w.handler.mu.Lock()
+		defer w.handler.mu.Unlock()
+		socket = w.handler.sessions[0].connection()
+		return socket != nil
+	})
 	var sending sync.WaitGroup
 	sending.Go(func() {
 		pings := []byte(strings.Repeat(string(masked(0x89, strings.Repeat("x", 125))), 100))
