@@ -12,7 +12,7 @@ import (
 func TestClients(t *testing.T) {
 	t.Parallel()
 	for part, rows := range map[string][]string{
-		"rooms":  {`\| \d\.\d\d +\| \d+\.\d\d µs`},
+		"rooms":  {`\| \d+\.\d\d +\| \d+\.\d\d µs +\| \d+\.\d\d µs +\| \d+\.\d\d\d +\|`},
 		"memory": {`handler reads +\| \d+\.\d kB \| 1\.00`, `\| rowcast\.v1, in one room +\| \d+\.\d kB`},
 		"storm":  {`\| new +\| nobody writes +\| \d+\.\d\d s`, `with cursors.* others are sent events \|.*( \d+\.\d\d ms +\|){4}`},
 	} {
