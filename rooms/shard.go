@@ -39,7 +39,7 @@ func newShards() *shards {
 }
 
 // next returns the shard for the next subscriber.
-func (s *shards) next() *shard { return s.all[int(s.turn.Add(1))%len(s.all)] }
+func (s *shards) next() *shard { return s.all[s.turn.Add(1)%uint32(len(s.all))] }
 
 // write writes for each of the list, who must not be in any shard.
 func (s *shards) write(list []*Subscriber) {

@@ -36,8 +36,14 @@ var closeCodes = map[rooms.Code]websocket.StatusCode{
 	rooms.Unavailable:     websocket.StatusTryAgainLater,
 }
 
-// errGone ends a session whose client is not there to be told anything.
-var errGone = errors.New("client is gone")
+var (
+	// errGone ends a session whose client is not there to be told anything.
+	errGone = errors.New("client is gone")
+
+	// errLeft ends one whose client has said that it goes, and is answered by the
+	// library.
+	errLeft = errors.New("client has closed")
+)
 
 // ending ends a session with a close frame.
 type ending struct {

@@ -75,7 +75,10 @@ func (s *session) receive(ctx context.Context) (*bytes.Buffer, error) {
 // fault says what a failed read means: a client that is silent, one that is
 // gone, or else one that broke the framing.
 func (s *session) fault(err error) error {
-	if s.socket.broken.Load() || websocket.CloseStatus(err) != -1 {
+	switch {
+	case websocket.CloseStatus(err) != -1:
+		return errLeft
+	case s.socket.broken.Load():
 		return errGone
 	}
 	return ending{code: websocket.StatusProtocolError}

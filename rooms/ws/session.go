@@ -77,10 +77,11 @@ func newSession(h *Handler, level rooms.Level, hurry context.CancelFunc) *sessio
 // attach gives the session its connection.
 func (s *session) attach(conn *websocket.Conn, socket *socket) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.conn, s.socket, s.hurry = conn, socket, nil
-	if s.severed {
-		_ = socket.Close()
+	severed := s.severed
+	s.mu.Unlock()
+	if severed {
+		_ = socket.abort()
 	}
 }
 
@@ -88,11 +89,12 @@ func (s *session) attach(conn *websocket.Conn, socket *socket) {
 func (s *session) sever() {
 	s.sub.Close(errGone)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.arriveNow()
 	s.severed = true
-	if s.socket != nil {
-		_ = s.socket.Close()
+	socket := s.socket
+	s.mu.Unlock()
+	if socket != nil {
+		_ = socket.abort() // which may wait, with TLS
 	}
 }
 
@@ -127,17 +129,16 @@ func (s *session) run(ctx context.Context) error {
 	s.stop() // a join that waits
 	s.farewell.Wait()
 	s.requests.wait()
-	s.socket.flushers.Wait()
 	return s.sub.Err()
 }
 
 // end ends the session: with a last frame after all that waits, with a close
-// frame at once, or without a word to a client that is gone.
+// frame at once, or without a word to a client that has closed, or is gone.
 func (s *session) end(cause error) {
 	switch e, told := errors.AsType[ending](cause); {
 	case told && e.last != nil:
 		s.sub.Finish(e.last, cause)
-	case closeCode(cause) != 0:
+	case closeCode(cause) != 0, errors.Is(cause, errLeft):
 		s.sub.Close(cause)
 	default:
 		s.sever()
@@ -216,10 +217,11 @@ const closeWait = 10 * time.Second
 // hangUp closes the connection as the cause demands. Where writing failed half a frame
 // may have left, be it of an $error: nothing may follow it.
 func (s *session) hangUp(cause error) {
-	limit := time.AfterFunc(closeWait, func() { _ = s.socket.Close() })
+	limit := time.AfterFunc(closeWait, func() { _ = s.socket.abort() })
 	defer limit.Stop()
 	if code := closeCode(cause); code != 0 && s.socket.alive() {
 		_ = s.conn.Close(code, "")
 	}
 	_ = s.conn.CloseNow()
+	s.socket.flushers.Wait()
 }

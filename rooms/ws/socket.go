@@ -49,7 +49,7 @@ type socket struct {
 	scratch  *sync.Pool                    // of *scratch
 
 	heard    atomic.Bool // something was read
-	broken   atomic.Bool // reading failed: what the library reports then is no fault of the client's
+	broken   atomic.Bool // reading or writing failed: what the library reports then is no fault of the client's
 	flushers sync.WaitGroup
 
 	mu        sync.Mutex
@@ -59,6 +59,7 @@ type socket struct {
 	congested time.Time   // since when there is a flusher; zero: there is none
 	waiting   bool        // send has returned false
 	closing   bool        // a close frame left or waits: nothing comes after it
+	leaving   bool        // the library is done: the flusher closes the connection
 	dead      bool
 }
 
@@ -97,6 +98,7 @@ func (s *socket) Write(p []byte) (int, error) {
 	s.part = append(s.part, p...)
 	for n := frameLen(s.part); n > 0 && n <= len(s.part); n = frameLen(s.part) {
 		if err := s.pass(s.part[:n:n]); err != nil {
+			s.broken.Store(true)
 			return 0, err
 		}
 		s.part = s.part[n:]
@@ -211,11 +213,21 @@ func (s *socket) flush() {
 			err = s.wait(rest)
 			continue
 		}
+		if s.left() {
+			_ = s.abort()
+		}
 		if waiting || err != nil {
 			s.drained(waiting, err)
 		}
 		return
 	}
+}
+
+// left reports whether the library is done.
+func (s *socket) left() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaving
 }
 
 // next returns what the flusher is to write. It ends when there is nothing, or err was
@@ -261,8 +273,20 @@ func (s *socket) alive() bool {
 	return !s.dead
 }
 
-// Close drops what waits.
+// Close is the library's, when all is said. A close frame that waits is still written.
 func (s *socket) Close() error {
+	s.mu.Lock()
+	s.leaving = s.closing && !s.congested.IsZero() && !s.dead
+	leaving := s.leaving
+	s.mu.Unlock()
+	if leaving {
+		return s.SetReadDeadline(time.Unix(1, 0)) // who reads is done, too
+	}
+	return s.abort()
+}
+
+// abort drops what waits.
+func (s *socket) abort() error {
 	s.mu.Lock()
 	s.dead, s.rest = true, nil
 	s.mu.Unlock()

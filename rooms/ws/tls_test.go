@@ -158,3 +158,27 @@ func TestTLS(t *testing.T) {
 		c.catchUp(events, false)
 	})
 }
+
+// TestClose_answered: a client that closes is answered with a close frame (RFC 6455
+// section 5.5.1), also where that has to wait.
+func TestClose_answered(t *testing.T) {
+	t.Parallel()
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		w, _ := setupTLS(t)
+		for range 20 {
+			c := w.raw(t)
+			c.upgrade()
+			c.write(masked(0x88, "\x03\xe9"))
+			c.expectClose(websocket.StatusGoingAway)
+		}
+	})
+	t.Run("congested", func(t *testing.T) {
+		t.Parallel()
+		w := setupNarrow(t, patient)
+		c := w.stall(t, 1)[0]
+		w.choke(t, 1)
+		c.write(masked(0x88, "\x03\xe9"))
+		c.expectClose(websocket.StatusGoingAway)
+	})
+}
