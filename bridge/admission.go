@@ -12,11 +12,11 @@ import (
 
 const (
 	// admissionLook is how often a newcomer who waits looks whether it is his turn.
-	admissionLook = time.Millisecond
+	admissionLook = 500 * time.Microsecond
 
 	// admissionMost is how long the first in line waits: where the cores are never
-	// free, so many still come in each second.
-	admissionMost = 10 * time.Millisecond
+	// free, 2,000 come in each second.
+	admissionMost = 500 * time.Microsecond
 )
 
 // deadlineListener is what a listener of TCP and of a unix socket can do.
