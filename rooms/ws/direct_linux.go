@@ -1,11 +1,9 @@
-//go:build unix
-
 package ws
 
 import (
-	"errors"
 	"net"
 	"syscall"
+	"unsafe"
 )
 
 // direct writes to a socket without waiting: Go makes each one that does not block.
@@ -26,22 +24,28 @@ func newDirect(conn net.Conn) *direct {
 
 // call is one system call. It is used again, for a closure costs an allocation.
 type call struct {
-	p   []byte
-	n   int
-	err error
-	do  func(fd uintptr)
+	p     []byte
+	n     int
+	errno syscall.Errno
+	do    func(fd uintptr)
 }
 
 func newCall() *call {
 	c := &call{}
-	c.do = func(fd uintptr) {
-		for {
-			if c.n, c.err = syscall.Write(int(fd), c.p); !errors.Is(c.err, syscall.EINTR) {
-				return
-			}
+	c.do = c.writeTo
+	return c
+}
+
+// writeTo is write(2) without the scheduler's being told: the call does not wait, and
+// telling it costs a twentieth of what the call does.
+func (c *call) writeTo(fd uintptr) {
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.p))), uintptr(len(c.p)))
+		if errno != syscall.EINTR {
+			c.n, c.errno = int(n), errno
+			return
 		}
 	}
-	return c
 }
 
 // write writes as much of p as the kernel takes now.
@@ -52,10 +56,10 @@ func (c *call) write(d *direct, p []byte) (n int, err error) {
 	switch {
 	case err != nil:
 		return 0, err // it is closed
-	case errors.Is(c.err, syscall.EAGAIN):
+	case c.errno == syscall.EAGAIN:
 		return 0, nil
-	case c.err != nil:
-		return 0, c.err
+	case c.errno != 0:
+		return 0, c.errno
 	}
 	return c.n, nil
 }
