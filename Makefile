@@ -75,9 +75,10 @@ soak: ## an hour of it (FOR=1h): memory, goroutines, files and the log stay flat
 	@scripts/install-missing postgres
 	@go run ./chaos soak -for $(FOR)
 
-bench: ## measure this machine: latency, what a write costs, and what an event costs to many clients
+bench: ## measure this machine: latency, what a write costs, fan-out, rooms, memory, storms, and the steps in between
 	@scripts/install-missing postgres
-	@go build -o bin/rowcast ./cmd/rowcast && exec bin/rowcast bench
+	@go build -o bin/rowcast ./cmd/rowcast && bin/rowcast bench
+	@go test ./bridge ./rooms ./rooms/ws -run '^$$' -bench 'Translate|Encode|Publish|Replay|JoinLeave|Deflate' -benchmem
 
 build: ## bin/rowcast, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/rowcast ./cmd/rowcast
