@@ -10,14 +10,9 @@ import (
 	"time"
 )
 
-const (
-	// admissionLook is how often a newcomer who waits looks whether it is his turn.
-	admissionLook = 500 * time.Microsecond
-
-	// admissionMost is how long the first in line waits: where the cores are never
-	// free, 2,000 come in each second.
-	admissionMost = 500 * time.Microsecond
-)
+// admissionMost is how long the first in line waits: where the cores are never free,
+// 2,000 come in each second.
+const admissionMost = 500 * time.Microsecond
 
 // deadlineListener is what a listener of TCP and of a unix socket can do.
 type deadlineListener interface {
@@ -52,7 +47,7 @@ func newAdmission(l net.Listener) net.Listener {
 // Accept implements net.Listener, for one goroutine.
 func (a *admission) Accept() (net.Conn, error) {
 	for began := time.Now(); a.crowded() && time.Since(began) < admissionMost; {
-		if err := a.SetDeadline(time.Now().Add(admissionLook)); err != nil {
+		if err := a.SetDeadline(began.Add(admissionMost)); err != nil {
 			return nil, a.end(err)
 		}
 		switch c, err := a.deadlineListener.Accept(); {
